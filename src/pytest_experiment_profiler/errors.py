@@ -1,0 +1,76 @@
+"""The errors that people are meant to see.
+
+ExperimentError
+├── UsageError        the call is wrong: a path, an option, a missing credential
+├── ManifestError     a manifest or its dataset is wrong: every problem at once
+├── RunFolderError    a run folder can't be written, read or shared
+└── ClientError       one call to a model failed
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+Scope = Literal["call", "run"]
+
+
+class ExperimentError(Exception):
+    """Base of all errors of this package; its text is one sentence for people."""
+
+
+class UsageError(ExperimentError):
+    """Say that a call of the tool is wrong."""
+
+
+class Problem(NamedTuple):
+    """One thing wrong at one place; lines and columns count from 1."""
+
+    path: Path
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}: {self.message}"
+
+
+class ManifestError(ExperimentError):
+    """Carry all problems of one manifest and its dataset."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class RunFolderError(ExperimentError):
+    """Say that a run folder can't be written, read or shared."""
+
+
+class ClientError(ExperimentError):
+    """Say that one call failed.
+
+    `retryable`: trying again may help. `retry_after_s`: seconds the service asks to wait.
+    `status`: the HTTP status, if there was one. `kind`: a short name for the failure.
+    `scope`: "run" where every other call would fail the same way, so the run stops.
+    """
+
+    def __init__(  # noqa: PLR0913 -- each is one fact of the failure, all optional
+        self,
+        message: str,
+        *,
+        retryable: bool = False,
+        retry_after_s: float | None = None,
+        status: int | None = None,
+        kind: str = "client_error",
+        scope: Scope = "call",
+    ) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.retry_after_s = retry_after_s
+        self.status = status
+        self.kind = kind
+        self.scope: Scope = scope
