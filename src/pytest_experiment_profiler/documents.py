@@ -1,0 +1,295 @@
+"""YAML text → values and where each stands; values and a schema → what is wrong with them."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    import yaml
+
+Schema: TypeAlias = Mapping[str, Any]
+Steps: TypeAlias = tuple[str | int, ...]
+
+MAX_NODES = 1_000_000
+"""Values in one YAML document; more is an alias bomb or no manifest."""
+
+
+class Place(NamedTuple):
+    """Line and column, both from 1."""
+
+    line: int
+    column: int
+
+
+class Fault(NamedTuple):
+    """What is wrong with the value (or the key) at the end of `steps`."""
+
+    steps: Steps
+    message: str
+    at_key: bool = False
+
+
+class DocumentError(Exception):
+    """Say why a text can't be read, and where."""
+
+    def __init__(self, place: Place, message: str) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Document:
+    """The values of a YAML text, with the place of each value and of each key."""
+
+    values: Any
+    places: Mapping[Steps, Place]
+    keys: Mapping[Steps, Place]
+
+    def place(self, fault: Fault) -> Place:
+        """Find where a fault stands: its value, its key, or the nearest thing around it."""
+        steps = fault.steps
+        if fault.at_key and steps in self.keys:
+            return self.keys[steps]
+        while steps not in self.places:
+            steps = steps[:-1]
+        return self.places[steps]
+
+
+@dataclass(kw_only=True, slots=True)
+class _Builder:
+    loader: Any
+    places: dict[Steps, Place] = field(default_factory=dict)
+    keys: dict[Steps, Place] = field(default_factory=dict)
+
+    def build(self, node: yaml.Node, steps: Steps) -> Any:  # noqa: ANN401 -- any YAML value
+        import yaml  # noqa: PLC0415 -- costs 20 ms, needed with a manifest only
+
+        place = _place(node.start_mark)
+        if len(self.places) >= MAX_NODES or len(steps) > 50:  # noqa: PLR2004
+            raise DocumentError(place, "the document is too large or nested too deeply")
+        self.places[steps] = place
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, steps)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(item, (*steps, i)) for i, item in enumerate(node.value)]
+        try:
+            return self.loader.construct_object(node)
+        except (yaml.YAMLError, ValueError) as error:
+            raise DocumentError(place, f"not a YAML value: {_first_line(error)}") from error
+
+    def _mapping(self, node: yaml.MappingNode, steps: Steps) -> dict[str, Any]:
+        _refuse_duplicates(node)
+        self.loader.flatten_mapping(node)
+        values: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            self.keys[*steps, key] = _place(key_node.start_mark)
+            values[key] = self.build(value_node, (*steps, key))
+        return values
+
+
+def load_yaml(text: str) -> Document:
+    """Read a YAML text; raise DocumentError for bad syntax, a duplicate key or an alias bomb."""
+    import yaml  # noqa: PLC0415 -- costs 20 ms, needed with a manifest only
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            raise DocumentError(Place(1, 1), "the file is empty")
+        builder = _Builder(loader=loader)
+        values = builder.build(node, ())
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = _place(mark) if mark else Place(1, 1)
+        raise DocumentError(place, f"not YAML: {error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise DocumentError(Place(1, 1), f"not YAML: {_first_line(error)}") from error
+    except RecursionError as error:
+        raise DocumentError(Place(1, 1), "the document is nested too deeply") from error
+    finally:
+        loader.dispose()
+    return Document(values=values, places=builder.places, keys=builder.keys)
+
+
+def _refuse_duplicates(node: yaml.MappingNode) -> None:
+    seen: dict[str, Place] = {}
+    for key_node, _ in node.value:
+        place, key = _place(key_node.start_mark), key_node.value
+        if not isinstance(key, str):
+            raise DocumentError(place, "a key must be a word")
+        if key in seen:
+            raise DocumentError(place, f"duplicate key {key!r} (first in line {seen[key].line})")
+        seen[key] = place
+
+
+def _place(mark: Any) -> Place:  # noqa: ANN401 -- yaml's mark is of two types, C and Python
+    return Place(mark.line + 1, mark.column + 1)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+@cache
+def load_schema(name: str) -> Schema:
+    """Read a schema of this package by name, such as "manifest"."""
+    file = resources.files("pytest_experiment_profiler") / "schemas" / f"{name}.schema.json"
+    schema: Schema = json.loads(file.read_text("utf-8"))
+    return schema
+
+
+def check(values: Any, name: str) -> list[Fault]:  # noqa: ANN401 -- what is to be checked
+    """List all that a schema finds wrong with values.
+
+    jsonschema takes 70 ms to import, so it is asked only about values that `accepts` refuses.
+    """
+    schema = load_schema(name)
+    if accepts(values, schema, schema):
+        return []
+    return sorted(set(_faults(values, schema)), key=lambda fault: [str(s) for s in fault.steps])
+
+
+def accepts(values: Any, schema: Schema, root: Schema) -> bool:  # noqa: ANN401
+    """Tell whether values fit a schema; only the keywords of this package's schemas are known."""
+    return all(
+        keyword in _NOTES or _KEYWORDS[keyword](values, demand, schema, root)
+        for keyword, demand in schema.items()
+    )
+
+
+_NOTES = frozenset({"$schema", "$id", "$defs", "title", "description", "default", "x-expected"})
+_TYPES = {
+    "object": lambda v: isinstance(v, dict),
+    "array": lambda v: isinstance(v, list),
+    "string": lambda v: isinstance(v, str),
+    "boolean": lambda v: isinstance(v, bool),
+    "null": lambda v: v is None,
+    "integer": lambda v: isinstance(v, int) and not isinstance(v, bool),
+    "number": lambda v: isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v),
+}
+
+
+def _is_type(values: Any, demand: str | list[str], _schema: Schema, _root: Schema) -> bool:  # noqa: ANN401
+    return any(_TYPES[kind](values) for kind in ([demand] if isinstance(demand, str) else demand))
+
+
+def _properties(values: Any, demand: Mapping[str, Schema], _schema: Schema, root: Schema) -> bool:  # noqa: ANN401
+    return not isinstance(values, dict) or all(
+        key not in demand or accepts(value, demand[key], root) for key, value in values.items()
+    )
+
+
+def _additional(values: Any, demand: bool | Schema, schema: Schema, root: Schema) -> bool:  # noqa: ANN401, FBT001
+    if not isinstance(values, dict) or demand is True:
+        return True
+    extra = [value for key, value in values.items() if key not in schema.get("properties", {})]
+    return not extra if demand is False else all(accepts(value, demand, root) for value in extra)
+
+
+def _refer(demand: str, root: Schema) -> Schema:
+    schema = root
+    for step in demand.removeprefix("#/").split("/"):
+        schema = schema[step]
+    return schema
+
+
+_KEYWORDS: Mapping[str, Any] = {
+    "type": _is_type,
+    "properties": _properties,
+    "additionalProperties": _additional,
+    "required": lambda v, d, _s, _r: not isinstance(v, dict) or all(key in v for key in d),
+    "items": lambda v, d, _s, r: not isinstance(v, list) or all(accepts(x, d, r) for x in v),
+    "minItems": lambda v, d, _s, _r: not isinstance(v, list) or len(v) >= d,
+    "uniqueItems": lambda v, d, _s, _r: (
+        not (isinstance(v, list) and d) or len({str(x) for x in v}) == len(v)
+    ),
+    "minProperties": lambda v, d, _s, _r: not isinstance(v, dict) or len(v) >= d,
+    "enum": lambda v, d, _s, _r: v in d,
+    "const": lambda v, d, _s, _r: v == d and type(v) is type(d),
+    "minimum": lambda v, d, _s, _r: not _TYPES["number"](v) or v >= d,
+    "exclusiveMinimum": lambda v, d, _s, _r: not _TYPES["number"](v) or v > d,
+    "maximum": lambda v, d, _s, _r: not _TYPES["number"](v) or v <= d,
+    "pattern": lambda v, d, _s, _r: not isinstance(v, str) or re.search(d, v) is not None,
+    "anyOf": lambda v, d, _s, r: any(accepts(v, option, r) for option in d),
+    "$ref": lambda v, d, _s, r: accepts(v, _refer(d, r), r),
+}
+
+
+def _faults(values: Any, schema: Schema) -> Iterator[Fault]:  # noqa: ANN401
+    from jsonschema import Draft202012Validator, validators  # noqa: PLC0415 -- see check
+
+    checker = Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {kind: lambda _, v, test=test: test(v) for kind, test in _TYPES.items()}
+    )
+    strict = validators.extend(Draft202012Validator, type_checker=checker)  # type: ignore[no-untyped-call]
+    validator = strict(schema)
+    for error in validator.iter_errors(values):
+        yield from _explain(error)
+
+
+def _explain(error: Any) -> Iterator[Fault]:  # noqa: ANN401 -- jsonschema's error
+    steps: Steps = tuple(error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        for key in error.instance:
+            if key not in known:
+                yield Fault((*steps, key), f"unknown key {key!r}{suggest(key, known)}", at_key=True)
+    elif error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        for key in missing:
+            yield Fault(steps, f"required key {key!r} is missing", at_key=True)
+    else:
+        yield Fault(
+            steps, f"{_name(steps)} must be {_expected(error)}, not {_show(error.instance)}"
+        )
+
+
+def _name(steps: Steps) -> str:
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+    return text.removeprefix(".") or "the document"
+
+
+def _expected(error: Any) -> str:  # noqa: ANN401 -- jsonschema's error
+    if "x-expected" in error.schema:
+        return str(error.schema["x-expected"])
+    if error.validator == "enum":
+        hint = suggest(error.instance, error.validator_value)
+        return "one of " + ", ".join(map(str, error.validator_value)) + hint
+    kinds = {
+        "object": "a mapping",
+        "array": "a list",
+        "string": "text",
+        "integer": "a whole number",
+    }
+    if error.validator == "type" and isinstance(error.validator_value, str):
+        return kinds.get(error.validator_value, f"a {error.validator_value}")
+    return f"valid ({error.validator}: {error.validator_value})"
+
+
+def _show(value: Any) -> str:  # noqa: ANN401 -- the wrong value
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if value is None:
+        return "empty"
+    if isinstance(value, str):
+        return f"the text {value if len(value) < 60 else value[:57] + '...'!r}"  # noqa: PLR2004
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def suggest(word: object, known: list[str]) -> str:
+    """Return " (did you mean ...?)" where a known word is near, else what is allowed."""
+    near = difflib.get_close_matches(str(word), known, n=1)
+    if near:
+        return f" (did you mean {near[0]!r}?)"
+    return f" (allowed: {', '.join(known)})" if known else ""
