@@ -1,0 +1,262 @@
+"""A dataset on disk → dialogues, one after the other; what is wrong with it → problems."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pytest_experiment_profiler import documents
+from pytest_experiment_profiler.errors import ManifestError, Problem
+from pytest_experiment_profiler.experiment import Dialogue
+from pytest_experiment_profiler.records import FACT_FORMS, parse_fact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+MAX_PROBLEMS = 20
+"""Problems of one dataset that are told; the rest is counted."""
+
+_LIST_COLUMNS = ("turns", "required_facts", "tags")
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+class Row(NamedTuple):
+    """One row of a dataset as it stands there, or what keeps it from being read."""
+
+    line: int
+    column: int
+    values: Any
+    problem: str | None = None
+
+
+def read_dialogues(path: Path) -> Iterator[Dialogue]:
+    """Yield the dialogues of a dataset in order; raise ManifestError at the first problem."""
+    for position, row in enumerate(read_rows(path)):
+        messages = _row_messages(row)
+        if messages:
+            raise ManifestError([Problem(path, row.line, row.column, m) for m in messages])
+        yield _dialogue(row, path, position)
+
+
+def check_dataset(path: Path) -> tuple[list[Problem], dict[str, int]]:
+    """Look through a dataset: its problems, and the line of each dialogue id."""
+    problems: list[Problem] = []
+    lines: dict[str, int] = {}
+    found = 0
+    for row in read_rows(path):
+        messages = _row_messages(row)
+        if not messages:
+            dialogue_id = row.values["dialogue_id"]
+            if dialogue_id in lines:
+                messages = [
+                    f"duplicate dialogue_id {dialogue_id!r} (first in line {lines[dialogue_id]})"
+                ]
+            lines.setdefault(dialogue_id, row.line)
+        found += len(messages)
+        room = MAX_PROBLEMS - len(problems)
+        problems += [Problem(path, row.line, row.column, m) for m in messages[:room]]
+    if found > len(problems):
+        problems.append(Problem(path, 1, 1, f"{found - len(problems)} further problems"))
+    if not lines and not problems:
+        problems.append(Problem(path, 1, 1, "the dataset holds no dialogue"))
+    return problems, lines
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """Yield the rows of a dataset; a text that can't be read ends with a row that says why."""
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        known = ", ".join(READERS)
+        yield Row(1, 1, None, f"unknown dataset suffix {path.suffix!r} (allowed: {known})")
+        return
+    try:
+        yield from reader(path)
+    except UnicodeDecodeError as error:
+        yield Row(1, 1, None, f"not UTF-8 text (byte {error.start}: {error.reason})")
+    except OSError as error:
+        yield Row(1, 1, None, f"can't be read: {error.strerror or error}")
+
+
+def _dialogue(row: Row, path: Path, position: int) -> Dialogue:
+    values = row.values
+    known = ("dialogue_id", "system", "user", "turns", "required_facts")
+    return Dialogue(
+        dialogue_id=values["dialogue_id"],
+        system=values.get("system"),
+        turns=tuple(values["turns"]) if "turns" in values else (values["user"],),
+        required_facts=tuple(parse_fact(fact) for fact in values.get("required_facts", ())),
+        file=path,
+        line=row.line,
+        position=position,
+        extra={key: value for key, value in values.items() if key not in known},
+    )
+
+
+def _row_messages(row: Row) -> list[str]:
+    if row.problem:
+        return [row.problem]
+    faults = documents.check(row.values, "dialogue")
+    if faults:
+        return [fault.message for fault in faults]
+    values = row.values
+    if ("user" in values) == ("turns" in values):
+        both = "user" in values
+        return ["give either user or turns, not both" if both else "required key 'user' is missing"]
+    turns = len(values.get("turns", "u"))
+    messages = [m for fact in values.get("required_facts", ()) for m in _fact_messages(fact, turns)]
+    return messages + _text_messages(values)
+
+
+def _fact_messages(fact: Any, turns: int) -> Iterator[str]:  # noqa: ANN401 -- a valid JSON form
+    if not isinstance(fact, dict):
+        return
+    forms = [form for form in FACT_FORMS if form in fact]
+    if len(forms) != 1:
+        yield f"a fact has exactly one of {', '.join(FACT_FORMS)}, not {len(forms)}"
+    if fact.get("turn", 0) >= turns:
+        yield f"a fact names turn {fact['turn']}, but the dialogue's last turn is {turns - 1} (from 0)"
+
+
+def _text_messages(values: Mapping[str, Any]) -> list[str]:
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        return [f"text holds the lone surrogate {error.object[error.start]!a}, which can't be sent"]
+    except (TypeError, ValueError) as error:
+        return [f"a value has no JSON form ({error})"]
+    return []
+
+
+def _read_json(path: Path) -> Iterator[Row]:
+    text = path.read_text("utf-8-sig")
+    decode = _decoder().raw_decode
+    at = _skip_space(text, 0)
+    if text[at : at + 1] != "[":
+        yield Row(1, 1, None, "a JSON dataset is an array of dialogues (one object a line: .jsonl)")
+        return
+    line, line_start, counted = 1, 0, 0
+    at = _skip_space(text, at + 1)
+    while text[at : at + 1] != "]":
+        line += text.count("\n", counted, at)
+        line_start = max(line_start, text.rfind("\n", counted, at) + 1)
+        counted = at
+        try:
+            values, at = decode(text, at)
+        except (ValueError, RecursionError) as error:
+            yield _broken_json(error, line, at - line_start + 1)
+            return
+        yield Row(line, counted - line_start + 1, values)
+        at = _skip_space(text, at)
+        if text[at : at + 1] == ",":
+            at = _skip_space(text, at + 1)
+        elif text[at : at + 1] != "]":
+            line += text.count("\n", counted, at)
+            yield Row(line, 1, None, "not JSON: expected ',' or ']' after a dialogue")
+            return
+    if text[at + 1 :].strip():
+        yield Row(line, 1, None, "not JSON: text after the end of the array")
+
+
+def _read_jsonl(path: Path) -> Iterator[Row]:
+    decoder = _decoder()
+    with path.open(encoding="utf-8-sig", newline="\n") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                yield Row(number, 1, decoder.decode(line))
+            except (ValueError, RecursionError) as error:
+                yield _broken_json(error, number, 1)
+
+
+def _read_yaml(path: Path) -> Iterator[Row]:
+    try:
+        document = documents.load_yaml(path.read_text("utf-8-sig"))
+    except documents.DocumentError as error:
+        yield Row(*error.place, None, str(error))
+        return
+    if not isinstance(document.values, list):
+        yield Row(1, 1, None, "a YAML dataset is a list of dialogues")
+        return
+    for i, values in enumerate(document.values):
+        yield Row(*document.places[i,], values)
+
+
+def _read_csv(path: Path) -> Iterator[Row]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, strict=True)
+        try:
+            columns = next(reader, [])
+            if len(set(columns)) < len(columns):
+                yield Row(1, 1, None, "two columns have one name")
+                return
+            end = reader.line_num
+            for cells in reader:
+                start, end = end + 1, reader.line_num
+                if cells:
+                    yield _csv_row(start, columns, cells)
+        except csv.Error as error:
+            yield Row(reader.line_num, 1, None, f"not CSV: {error}")
+
+
+def _csv_row(line: int, columns: list[str], cells: list[str]) -> Row:
+    if len(cells) != len(columns):
+        return Row(line, 1, None, f"{len(cells)} cells for {len(columns)} columns")
+    values: dict[str, Any] = {}
+    for column, cell in zip(columns, cells, strict=True):
+        if not cell:
+            continue
+        if column not in _LIST_COLUMNS:
+            values[column] = cell
+        elif cell.lstrip().startswith("["):
+            try:
+                values[column] = _decoder().decode(cell)
+            except (ValueError, RecursionError) as error:
+                return Row(line, 1, None, f"{column} is no JSON list: {error}")
+        else:
+            values[column] = [part.strip() for part in cell.split(";") if part.strip()]
+    return Row(line, 1, values)
+
+
+def _decoder() -> json.JSONDecoder:
+    return json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for i, key in enumerate(keys) if key in islice(keys, i))
+        raise ValueError(f"duplicate key {twice!r}")
+    return values
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _broken_json(error: Exception, line: int, column: int) -> Row:
+    if isinstance(error, json.JSONDecodeError):
+        extra = error.doc.count("\n", 0, error.pos) + 1
+        line = max(line, extra) if extra > 1 else line
+        return Row(line, error.colno, None, f"not JSON: {error.msg}")
+    reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return Row(line, column, None, f"not JSON: {reason}")
+
+
+def _skip_space(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+READERS: Mapping[str, Callable[[Path], Iterator[Row]]] = {
+    ".json": _read_json,
+    ".jsonl": _read_jsonl,
+    ".yaml": _read_yaml,
+    ".yml": _read_yaml,
+    ".csv": _read_csv,
+}

@@ -1,0 +1,143 @@
+"""The nouns as JSON records, and back: the format of a run folder's lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pytest_experiment_profiler.experiment import (
+    Attempt,
+    Dialogue,
+    Fact,
+    Failure,
+    Message,
+    Prompt,
+    Reply,
+    Turn,
+)
+
+Record: TypeAlias = dict[str, Any]
+
+FACT_FORMS = ("any_of", "all_of", "none_of", "regex")
+
+
+def dialogue_record(dialogue: Dialogue) -> dict[str, Any]:
+    """Say all of a dialogue, so that a run folder can be scored and resumed by itself."""
+    values: dict[str, Any] = {"dialogue_id": dialogue.dialogue_id}
+    if dialogue.system is not None:
+        values["system"] = dialogue.system
+    if len(dialogue.turns) == 1:
+        values["user"] = dialogue.turns[0]
+    else:
+        values["turns"] = list(dialogue.turns)
+    values["required_facts"] = [fact_record(fact) for fact in dialogue.required_facts]
+    place = {"file": str(dialogue.file), "line": dialogue.line, "position": dialogue.position}
+    return values | dict(dialogue.extra) | {"place": place}
+
+
+def parse_dialogue(values: Record) -> Dialogue:
+    """Read a dialogue back from its record."""
+    known = ("dialogue_id", "system", "user", "turns", "required_facts", "place")
+    place = values["place"]
+    return Dialogue(
+        dialogue_id=values["dialogue_id"],
+        system=values.get("system"),
+        turns=tuple(values["turns"]) if "turns" in values else (values["user"],),
+        required_facts=tuple(parse_fact(fact) for fact in values["required_facts"]),
+        file=Path(place["file"]),
+        line=place["line"],
+        position=place["position"],
+        extra={key: value for key, value in values.items() if key not in known},
+    )
+
+
+def fact_record(fact: Fact) -> Any:  # noqa: ANN401 -- one of the JSON forms
+    """Turn a fact into the shortest JSON form that says the same."""
+    if fact.form == "any_of" and fact.turn is None:
+        return fact.wordings[0] if len(fact.wordings) == 1 else list(fact.wordings)
+    words: Any = fact.wordings[0] if fact.form == "regex" else list(fact.wordings)
+    return {fact.form: words} | ({} if fact.turn is None else {"turn": fact.turn})
+
+
+def parse_fact(values: Any) -> Fact:  # noqa: ANN401 -- one of the JSON forms
+    """Read a fact from its JSON form, which is valid."""
+    if isinstance(values, str):
+        return Fact(wordings=(values,))
+    if isinstance(values, list):
+        return Fact(wordings=tuple(values))
+    form = next(form for form in FACT_FORMS if form in values)
+    words = (values[form],) if form == "regex" else tuple(values[form])
+    return Fact(wordings=words, form=form, turn=values.get("turn"))  # type: ignore[arg-type]
+
+
+def request_record(prompt: Prompt) -> Record:
+    """Say what a call sends."""
+    values: Record = {
+        "dialogue_id": prompt.dialogue_id,
+        "turn": prompt.turn,
+        "repeat": prompt.repeat,
+        "model": prompt.model,
+        "temperature": prompt.temperature,
+        "max_tokens": prompt.max_tokens,
+        "prompt": {"system": prompt.system, "user": prompt.messages[-1].content},
+    }
+    if len(prompt.messages) > 1:
+        values["messages"] = [{"role": m.role, "content": m.content} for m in prompt.messages]
+    return values
+
+
+def response_record(turn: Turn, with_metadata: bool = True) -> Record:  # noqa: FBT001, FBT002
+    """Say how a call ended."""
+    reply, prompt = turn.reply, turn.prompt
+    values: Record = {
+        "dialogue_id": prompt.dialogue_id,
+        "turn": prompt.turn,
+        "repeat": prompt.repeat,
+        "completion": reply.text if reply else None,
+        "model": (reply.model if reply else None) or prompt.model,
+        "stop_reason": reply.stop_reason if reply else None,
+        "usage": dict(reply.usage) if reply else {},
+        "sent_at": turn.sent_at,
+        "latency_s": turn.latency_s,
+        "request_id": reply.request_id if reply else None,
+        "attempts": [
+            {"status": a.status, "error": a.error, "waited_s": a.waited_s} for a in turn.attempts
+        ],
+        "error": {"type": turn.error.type, "message": turn.error.message} if turn.error else None,
+    }
+    if with_metadata:
+        values["metadata"] = dict(reply.metadata) if reply else {}
+    return values
+
+
+def parse_turn(request: Record, response: Record) -> Turn:
+    """Read a call back from its two records."""
+    sent = request.get("messages") or [{"role": "user", "content": request["prompt"]["user"]}]
+    prompt = Prompt(
+        model=request["model"],
+        system=request["prompt"]["system"],
+        messages=tuple(Message(role=m["role"], content=m["content"]) for m in sent),
+        max_tokens=request["max_tokens"],
+        temperature=request["temperature"],
+        dialogue_id=request["dialogue_id"],
+        turn=request["turn"],
+        repeat=request["repeat"],
+    )
+    failure, reply = response["error"], None
+    if failure is None:
+        reply = Reply(
+            text=response["completion"],
+            stop_reason=response["stop_reason"],
+            usage=response["usage"],
+            request_id=response["request_id"],
+            model=response["model"],
+            metadata=response.get("metadata", {}),
+        )
+    return Turn(
+        prompt=prompt,
+        reply=reply,
+        error=Failure(type=failure["type"], message=failure["message"]) if failure else None,
+        attempts=tuple(Attempt(**attempt) for attempt in response["attempts"]),
+        sent_at=response.get("sent_at"),
+        latency_s=response["latency_s"],
+    )
