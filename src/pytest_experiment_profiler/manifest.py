@@ -1,0 +1,146 @@
+"""A manifest on disk → an Experiment, or every problem of it and of its dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_experiment_profiler import dialogues, documents
+from pytest_experiment_profiler.errors import ManifestError, Problem
+from pytest_experiment_profiler.experiment import Budget, Experiment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+METRIC_NAMES = ("fact_coverage", "geometric_mean", "refusal_rate")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checked:
+    """An experiment and the line of each dialogue id in its dataset, in order."""
+
+    experiment: Experiment
+    lines: Mapping[str, int]
+
+
+def check_manifest(path: Path, fallback: Path) -> Checked:
+    """Read a manifest and look through its dataset.
+
+    Paths in it are tried relative to its folder, then to `fallback`. Raise ManifestError with all
+    problems of both files.
+    """
+    document = _read_document(path)
+    faults = list(documents.check(document.values, "manifest"))
+    if not isinstance(document.values, dict):
+        raise ManifestError(_problems(path, document, faults))
+    values = document.values
+    faults += _metric_faults(values)
+    dataset, missing = _find(values.get("dataset_path"), "dataset_path", path, fallback)
+    faults += missing
+    mock, missing = _find(values.get("mock_responses"), "mock_responses", path, fallback)
+    faults += missing
+    problems = _problems(path, document, faults)
+    lines: dict[str, int] = {}
+    if dataset is not None:
+        found, lines = dialogues.check_dataset(dataset)
+        problems += found
+        default = dataset.parent / "mock_responses.json"
+        mock = mock or (default if default.is_file() else None)
+    if problems or dataset is None:
+        raise ManifestError(problems)
+    return Checked(experiment=_experiment(values, path, dataset, mock), lines=lines)
+
+
+def load_experiment(path: Path, fallback: Path | None = None) -> Experiment:
+    """Read and check a manifest; `fallback` (default: the current folder) is tried for its paths.
+
+    Raise ManifestError with all problems.
+    """
+    return check_manifest(path, fallback or Path.cwd()).experiment
+
+
+def _read_document(path: Path) -> documents.Document:
+    try:
+        return documents.load_yaml(path.read_text("utf-8-sig"))
+    except documents.DocumentError as error:
+        raise ManifestError([Problem(path, *error.place, str(error))]) from error
+    except UnicodeDecodeError as error:
+        message = f"not UTF-8 text (byte {error.start}: {error.reason})"
+        raise ManifestError([Problem(path, 1, 1, message)]) from error
+    except OSError as error:
+        message = f"can't be read: {error.strerror or error}"
+        raise ManifestError([Problem(path, 1, 1, message)]) from error
+
+
+def _problems(
+    path: Path, document: documents.Document, faults: list[documents.Fault]
+) -> list[Problem]:
+    placed = sorted((document.place(fault), fault.message) for fault in faults)
+    return [Problem(path, place.line, place.column, message) for place, message in placed]
+
+
+def _metric_faults(values: Mapping[str, Any]) -> Iterator[documents.Fault]:
+    names = values.get("metrics")
+    if not isinstance(names, list) or "geometric_mean" not in names:
+        return
+    lacking = [name for name in METRIC_NAMES if name not in names]
+    if lacking:
+        message = f"geometric_mean needs {' and '.join(lacking)} beside it"
+        yield documents.Fault(("metrics", names.index("geometric_mean")), message)
+
+
+def _find(
+    text: object, key: str, path: Path, fallback: Path
+) -> tuple[Path | None, list[documents.Fault]]:
+    if not isinstance(text, str) or not text.strip():
+        return None, []
+    tried = list(dict.fromkeys([path.parent / text, fallback / text]))
+    for candidate in tried:
+        try:
+            if candidate.is_file():
+                return Path(candidate.resolve()), []
+        except (OSError, ValueError):
+            break
+    near = documents.suggest(Path(text).name, _names(tried[0].parent))
+    message = f"no such file: {text}{near if 'did you mean' in near else ''}; tried "
+    return None, [documents.Fault((key,), message + ", ".join(map(str, tried)))]
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in folder.iterdir())
+    except (OSError, ValueError):
+        return []
+
+
+def _experiment(
+    values: Mapping[str, Any], path: Path, dataset: Path, mock: Path | None
+) -> Experiment:
+    budget = values.get("budget", {})
+    refusals = values.get("refusals", {})
+    return Experiment(
+        experiment_id=values["experiment_id"],
+        model=values["model"],
+        max_tokens=values["max_tokens"],
+        temperature=values.get("temperature"),
+        path=path,
+        dataset_path=dataset,
+        mock_responses=mock,
+        metrics=_metrics(values.get("metrics", METRIC_NAMES)),
+        system=values.get("system"),
+        output_fields=tuple(values.get("output_fields", ("completion", "metadata"))),
+        concurrency=values.get("concurrency", 16),
+        timeout_s=float(values.get("timeout", 600)),
+        budget=Budget(usd=budget.get("usd"), tokens=budget.get("tokens")),
+        repeats=values.get("repeats", 1),
+        fact_mode=values.get("facts", {}).get("match", "lenient"),
+        detector=refusals.get("detector", "text"),
+        refusal_patterns=tuple(refusals.get("patterns", ())),
+        gates=values.get("gates", {}),
+    )
+
+
+def _metrics(names: list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    both = {"fact_coverage", "refusal_rate"} <= set(names)
+    return tuple(sorted({*names, "geometric_mean"} if both else names))
