@@ -1,0 +1,283 @@
+"""A run folder: lines appended as calls end, put into dataset order at the end, read back."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from array import array
+from dataclasses import dataclass, field
+from itertools import count, pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
+
+from pytest_experiment_profiler.errors import RunFolderError
+from pytest_experiment_profiler.experiment import Dialogue, Prompt, Transcript, Turn
+from pytest_experiment_profiler.records import (
+    Record,
+    dialogue_record,
+    parse_dialogue,
+    parse_turn,
+    request_record,
+    response_record,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+_LOGS = ("dialogues", "requests", "responses", "scores")
+FILES = ("run.json", *(f"{name}.jsonl" for name in _LOGS), "summary.json")
+
+
+class Rank(NamedTuple):
+    """Where a line belongs: dialogue's position, repeat, turn."""
+
+    position: int
+    repeat: int
+    turn: int
+
+
+def encode(values: Mapping[str, Any]) -> bytes:
+    """Write one JSON line as UTF-8.
+
+    Text that UTF-8 can't hold is escaped, and what has no JSON form, which only a client of the
+    user's can bring in, stands there as its text: no answer is lost over it.
+    """
+    try:
+        return (json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    except (TypeError, ValueError):
+        return (json.dumps(_plain(values), allow_nan=False) + "\n").encode()
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 -- anything a client may put into its metadata
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if isinstance(value, str | int | float | None) else str(value)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace a file atomically."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise RunFolderError(f"{path} can't be written: {error.strerror or error}") from error
+
+
+@dataclass(slots=True)
+class LineFile:
+    """A file that grows by whole lines and remembers which line belongs where."""
+
+    path: Path
+    _descriptor: int = field(init=False)
+    _size: int = field(init=False)
+    _index: array[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        self._descriptor = os.open(self.path, flags, 0o644)
+        self._size = os.fstat(self._descriptor).st_size
+        self._index = array("q")
+
+    def append(self, rank: Rank, values: Mapping[str, Any]) -> None:
+        """Put one line on disk, whole or not at all; raise OSError where there is no room."""
+        line = encode(values)
+        written = 0
+        try:
+            while written < len(line):
+                written += os.write(self._descriptor, line[written:])
+        except OSError:
+            os.ftruncate(self._descriptor, self._size)
+            raise
+        self._index.extend((*rank, self._size, len(line)))
+        self._size += len(line)
+
+    def seal(self) -> None:
+        """Close the file with its lines in the order of their ranks."""
+        os.fsync(self._descriptor)
+        os.close(self._descriptor)
+        index = self._index
+        order = sorted(range(0, len(index), 5), key=lambda i: index[i : i + 3])
+        if all(a < b for a, b in pairwise(order)):
+            return
+        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        with self.path.open("rb") as source, draft.open("wb") as target:
+            for i in order:
+                source.seek(index[i + 3])
+                target.write(source.read(index[i + 4]))
+            target.flush()
+            os.fsync(target.fileno())
+        draft.replace(self.path)
+
+
+class RunLog:
+    """The one writer of a run folder."""
+
+    def __init__(self, folder: Path, *, with_metadata: bool = True) -> None:
+        self.folder = folder
+        self._with_metadata = with_metadata
+        self._files = {name: LineFile(folder / f"{name}.jsonl") for name in _LOGS}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.seal()
+
+    def append_dialogue(self, dialogue: Dialogue) -> None:
+        """Log a dialogue that is going to be held."""
+        rank = Rank(dialogue.position, 0, 0)
+        self._files["dialogues"].append(rank, dialogue_record(dialogue))
+
+    def append_request(self, position: int, prompt: Prompt) -> None:
+        """Log what is about to be sent."""
+        self._append("requests", position, prompt, request_record(prompt))
+
+    def append_response(self, position: int, turn: Turn) -> None:
+        """Log how a call ended."""
+        self._append("responses", position, turn.prompt, response_record(turn, self._with_metadata))
+
+    def append_score(self, position: int, values: Record) -> None:
+        """Log what a dialogue is worth."""
+        self._files["scores"].append(Rank(position, values["repeat"], 0), values)
+
+    def seal(self) -> None:
+        """Close the logs, in dataset order."""
+        try:
+            for file in self._files.values():
+                file.seal()
+        except OSError as error:
+            where = f"the logs in {self.folder} can't be put into order"
+            raise RunFolderError(f"{where}: {error.strerror or error}") from error
+
+    def _append(self, name: str, position: int, prompt: Prompt, values: Record) -> None:
+        self._files[name].append(Rank(position, prompt.repeat, prompt.turn), values)
+
+
+def open_folder(folder: Path, *, partial: bool = False) -> Path:
+    """Make room for a new run and return its folder.
+
+    With `partial` it is `partial/<start>/` inside. Otherwise an old run moves to
+    `history/<start>/`, or is deleted where its answers came from the mock.
+    Raise RunFolderError where that can't be done.
+    """
+    try:
+        if partial:
+            return _new_folder(folder / "partial", _stamp(time.time()))
+        folder.mkdir(parents=True, exist_ok=True)
+        old = [folder / name for name in FILES if (folder / name).exists()]
+        if old and _is_costly(folder):
+            kept = _new_folder(folder / "history", _stamp(_start(folder)))
+            for path in reversed(old):
+                path.rename(kept / path.name)
+        else:
+            for path in reversed(old):
+                path.unlink()
+    except OSError as error:
+        raise RunFolderError(
+            f"{folder} can't be used as a run folder: {error.strerror or error}; "
+            "choose another with --experiment-output=DIR (shell: --output-dir)"
+        ) from error
+    return folder
+
+
+def read_run(folder: Path) -> Record:
+    """Read run.json of a run folder; raise RunFolderError where there is none."""
+    try:
+        values: Record = json.loads((folder / "run.json").read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise RunFolderError(f"{folder} is no run folder: it holds no run.json") from error
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{folder / 'run.json'} can't be read: {error}") from error
+    return values
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """Yield the whole lines of a log; a torn last line is passed over."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    yield json.loads(line)
+                except ValueError as error:
+                    raise RunFolderError(f"{path}:{number}: not a JSON line: {error}") from error
+    except FileNotFoundError as error:
+        raise RunFolderError(f"{path.parent} is no whole run folder: no {path.name}") from error
+
+
+def read_transcripts(folder: Path, *, repeats: int) -> Iterator[list[Transcript]]:
+    """Yield each dialogue's transcripts (one a repeat) in dataset order, from the logs alone."""
+    requests = _by_call(folder / "requests.jsonl")
+    responses = _by_call(folder / "responses.jsonl")
+    for values in read_records(folder / "dialogues.jsonl"):
+        dialogue = parse_dialogue(values)
+        yield [_transcript(dialogue, repeat, requests, responses) for repeat in range(repeats)]
+
+
+_Calls: TypeAlias = "dict[tuple[str, int, int], Record]"
+
+
+def _by_call(path: Path) -> _Calls:
+    return {(r["dialogue_id"], r["repeat"], r["turn"]): r for r in read_records(path)}
+
+
+def _transcript(dialogue: Dialogue, repeat: int, requests: _Calls, responses: _Calls) -> Transcript:
+    turns: list[Turn] = []
+    for number in range(len(dialogue.turns)):
+        key = (dialogue.dialogue_id, repeat, number)
+        if key not in responses or key not in requests:
+            break
+        turns.append(parse_turn(requests[key], responses[key]))
+    ended = bool(turns) and (turns[-1].error is not None or turns[-1].refused)
+    missing = len(turns) < len(dialogue.turns) and not ended
+    reason = "no answer stands in the logs" if missing else None
+    return Transcript(dialogue=dialogue, repeat=repeat, turns=tuple(turns), not_run=reason)
+
+
+def _is_costly(folder: Path) -> bool:
+    """Tell whether a folder's answers may have come from a real model."""
+    try:
+        return bool(read_run(folder).get("client") != "mock")
+    except RunFolderError:
+        return (folder / "responses.jsonl").exists()
+
+
+def _start(folder: Path) -> float:
+    return (
+        (folder / "responses.jsonl").stat().st_mtime
+        if (folder / "responses.jsonl").exists()
+        else time.time()
+    )
+
+
+def _stamp(seconds: float) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds))
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    for number in count(1):
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError
