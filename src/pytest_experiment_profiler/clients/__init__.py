@@ -1,0 +1,83 @@
+"""What answers prompts: the catalogue of clients, and which one a run takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_experiment_profiler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pytest_experiment_profiler.experiment import Client, Experiment
+
+CREDENTIALS = (
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "ANTHROPIC_PROFILE",
+    "ANTHROPIC_IDENTITY_TOKEN",
+    "ANTHROPIC_IDENTITY_TOKEN_FILE",
+)
+"""Environment variables that name credentials, in the SDK's order."""
+
+ANTHROPIC_URL = "https://api.anthropic.com"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """Which client a run takes, and why; `base_url` only where it isn't Anthropic's."""
+
+    name: str
+    reason: str
+    base_url: str | None = None
+
+    def __str__(self) -> str:
+        text = f"client: {self.name} ({self.reason})"
+        return f"{text} at {self.base_url}" if self.base_url else text
+
+
+def choose_client(asked: str, experiment: Experiment, environment: Mapping[str, str]) -> Choice:
+    """Settle which client answers; `asked` is "auto" or a name in CLIENTS.
+
+    Raise UsageError where "auto" finds neither credentials nor mock answers.
+    """
+    if asked == "mock":
+        return Choice(name="mock", reason="asked for")
+    if asked == "anthropic" or any(environment.get(name) for name in CREDENTIALS):
+        base_url = environment.get("ANTHROPIC_BASE_URL", "").rstrip("/")
+        foreign = base_url if base_url and base_url != ANTHROPIC_URL else None
+        return Choice(name="anthropic", reason=experiment.model, base_url=foreign)
+    if experiment.mock_responses:
+        return Choice(name="mock", reason="no credentials")
+    expected = experiment.dataset_path.parent / "mock_responses.json"
+    raise UsageError(
+        "nothing can answer: the environment names no credentials and there are no mock answers; "
+        f"set ANTHROPIC_API_KEY for the real API, or write {expected} for the mock"
+    )
+
+
+def open_client(name: str, experiment: Experiment) -> Client:
+    """Make the client of that name for an experiment."""
+    return CLIENTS[name](experiment)
+
+
+def name_client(client: Client) -> str:
+    """Name a client: its name in CLIENTS, else its class."""
+    package, _, module = type(client).__module__.rpartition(".")
+    return module if package == __name__ and module in CLIENTS else type(client).__name__
+
+
+def _anthropic(experiment: Experiment) -> Client:
+    from pytest_experiment_profiler.clients.anthropic import AnthropicClient  # noqa: PLC0415 -- 2 s
+
+    return AnthropicClient(experiment.timeout_s)
+
+
+def _mock(experiment: Experiment) -> Client:
+    from pytest_experiment_profiler.clients.mock import MockClient  # noqa: PLC0415 -- one of several
+
+    return MockClient(experiment.mock_responses)
+
+
+CLIENTS: Mapping[str, Callable[[Experiment], Client]] = {"anthropic": _anthropic, "mock": _mock}

@@ -1,0 +1,194 @@
+"""The Messages API through Anthropic's SDK: one request a call, no retries of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from pytest_experiment_profiler.clients import ANTHROPIC_URL, CREDENTIALS
+from pytest_experiment_profiler.errors import ClientError, UsageError
+from pytest_experiment_profiler.experiment import Prompt, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import anthropic
+
+SAMPLING_VERSION = "2023-06-01"
+"""The API version that still takes a temperature; later ones refuse it with a 400."""
+
+_HOPELESS = frozenset({"enforced_spend_limit_reached", "contract_spend_limit_reached"})
+_EVERY_CALL = frozenset({401, 402, 403, 404})
+_RETRYABLE = frozenset({408, 409, 429})
+_SAMPLING = re.compile(r"\b(temperature|top_p|top_k)\b")
+_SHOWN_BYTES = 200
+
+
+class AnthropicClient:
+    """Answer prompts by a POST to /v1/messages each."""
+
+    def __init__(self, timeout_s: float) -> None:
+        _check_base_url()
+        self._sdk = _open_sdk(timeout_s)
+        _check_credentials(self._sdk)
+
+    async def complete(self, prompt: Prompt) -> Reply:
+        """Send a prompt once; raise ClientError for everything that is no message."""
+        import anthropic  # noqa: PLC0415 -- 2 s; loaded by __init__
+        import httpx2  # noqa: PLC0415 -- comes with the SDK
+
+        # create() of the SDK raises on a deprecated model where warnings are errors; post() is
+        # the SDK's door for requests of one's own, and sends the same.
+        try:
+            response = await self._sdk.post(
+                "/v1/messages",
+                cast_to=httpx2.Response,
+                body=_body(prompt),
+                options={"headers": _headers(prompt)},
+            )
+        except anthropic.APIStatusError as error:
+            raise _refused_request(error) from error
+        except anthropic.APIConnectionError as error:
+            cause = error.__cause__ or error
+            message = f"no answer from {self._sdk.base_url}: {cause}"
+            raise ClientError(message, retryable=True, kind=type(error).__name__) from error
+        return _reply(response.content, response.headers)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._sdk.close()
+
+
+def _open_sdk(timeout_s: float) -> anthropic.AsyncAnthropic:
+    import anthropic  # noqa: PLC0415 -- 2 s
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of several credentials the first one counts
+            return anthropic.AsyncAnthropic(
+                base_url=os.environ.get("ANTHROPIC_BASE_URL") or ANTHROPIC_URL,
+                http_client=anthropic.DefaultAioHttpClient(),
+                max_retries=0,
+                timeout=timeout_s,
+                open_telemetry=False,
+            )
+    except (anthropic.AnthropicError, ValueError) as error:
+        raise UsageError(f"the credentials can't be used: {error}") from error
+
+
+def _check_base_url() -> None:
+    url = os.environ.get("ANTHROPIC_BASE_URL", "")
+    if url.rstrip("/").endswith("/v1"):
+        raise UsageError(f"ANTHROPIC_BASE_URL={url} must not end in /v1: the client adds it")
+    if url and not re.match(r"https?://[^/\s]+", url):
+        raise UsageError(f"ANTHROPIC_BASE_URL={url!r} must be a URL such as {ANTHROPIC_URL}")
+
+
+def _check_credentials(sdk: anthropic.AsyncAnthropic) -> None:
+    if not (sdk.api_key or sdk.auth_token or sdk.credentials):
+        raise UsageError(f"no credentials: set one of {', '.join(CREDENTIALS[:3])}")
+    named = {"ANTHROPIC_API_KEY": sdk.api_key, "ANTHROPIC_AUTH_TOKEN": sdk.auth_token}
+    for name, key in named.items():
+        if key and not (key == key.strip() and key.isascii() and key.isprintable()):
+            raise UsageError(f"{name} holds white space or characters that no key has")
+
+
+def _headers(prompt: Prompt) -> dict[str, str]:
+    return {} if prompt.temperature is None else {"anthropic-version": SAMPLING_VERSION}
+
+
+def _body(prompt: Prompt) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "model": prompt.model,
+        "max_tokens": prompt.max_tokens,
+        "messages": [{"role": m.role, "content": m.content} for m in prompt.messages],
+    }
+    if prompt.system is not None:
+        body["system"] = prompt.system
+    if prompt.temperature is not None:
+        body["temperature"] = prompt.temperature
+    return body
+
+
+def _refused_request(error: anthropic.APIStatusError) -> ClientError:
+    status, headers = error.status_code, error.response.headers
+    retryable = status in _RETRYABLE or status >= 500  # noqa: PLR2004
+    told = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
+    hopeless = error.error_code in _HOPELESS
+    message = str(error.api_message or f"HTTP {status}: {_show(error.response.content)}")
+    sampling = status == 400 and _SAMPLING.search(message)  # noqa: PLR2004
+    return ClientError(
+        message,
+        retryable=(retryable if told is None else told) and not hopeless,
+        retry_after_s=_retry_after(headers),
+        status=status,
+        kind=error.error_code or error.type or "http_error",
+        scope="run" if hopeless or sampling or status in _EVERY_CALL else "call",
+    )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read how long to wait: retry-after-ms, else retry-after in seconds or as a date."""
+    for name, factor in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) * factor
+        except ValueError:
+            continue
+        if 0 < seconds < float("inf"):
+            return seconds
+    return _seconds_until(headers.get("retry-after", ""))
+
+
+def _seconds_until(date: str) -> float | None:
+    from datetime import UTC, datetime  # noqa: PLC0415 -- for a rare header
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 -- likewise
+
+    try:
+        at = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    seconds = (at - datetime.now(UTC)).total_seconds()
+    return seconds if seconds > 0 else None
+
+
+def _reply(content: bytes, headers: Mapping[str, str]) -> Reply:
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        body = None
+    if not _is_message(body):
+        message = f"the answer is no message of the API: {_show(content)}"
+        raise ClientError(message, retryable=True, status=200, kind="not_a_message")
+    texts = [b["text"] for b in body["content"] if b.get("type") == "text" and "text" in b]
+    thinking = [b.get("thinking", "") for b in body["content"] if b.get("type") == "thinking"]
+    metadata = {"message_id": body.get("id"), "stop_details": body.get("stop_details")}
+    if thinking:
+        metadata["thinking"] = "\n\n".join(thinking)
+    return Reply(
+        text="".join(texts),
+        stop_reason=body.get("stop_reason"),
+        usage=body["usage"],
+        request_id=headers.get("request-id"),
+        model=body.get("model"),
+        metadata={key: value for key, value in metadata.items() if value is not None},
+    )
+
+
+def _is_message(body: object) -> bool:
+    return (
+        isinstance(body, dict)
+        and body.get("type") == "message"
+        and isinstance(body.get("content"), list)
+        and all(isinstance(block, dict) for block in body["content"])
+        and isinstance(body.get("usage"), dict)
+    )
+
+
+def _show(content: bytes) -> str:
+    shown = repr(content[:_SHOWN_BYTES])[1:]
+    return shown if len(content) <= _SHOWN_BYTES else f"{shown} … ({len(content)} bytes)"

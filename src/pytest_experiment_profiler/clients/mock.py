@@ -1,0 +1,95 @@
+"""Scripted answers from a JSON file, for practice and tests: no network, no SDK."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from pytest_experiment_profiler import documents
+from pytest_experiment_profiler.errors import ClientError, UsageError
+from pytest_experiment_profiler.experiment import Prompt, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_OWN_KEYS = frozenset({"completion", "stop_reason", "usage", "delay_s", "error"})
+_RETRYABLE = frozenset({408, 409, 429})
+
+
+class MockClient:
+    """Answer each dialogue from a script: dialogue id -> text, object, or list of these."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._script = _load(path) if path else {}
+        self._tries: Counter[tuple[str, int, int]] = Counter()
+
+    async def complete(self, prompt: Prompt) -> Reply:
+        """Answer a prompt; raise ClientError where the script has no answer, or an error."""
+        answer = self._find(prompt)
+        if isinstance(answer, str):
+            return Reply(text=answer, stop_reason="end_turn", model=prompt.model)
+        if answer.get("delay_s"):
+            import asyncio  # noqa: PLC0415 -- only where a script asks for it
+
+            await asyncio.sleep(answer["delay_s"])
+        if answer.get("error") is not None:
+            self._fail(prompt, answer["error"])
+        if not isinstance(answer.get("completion"), str):
+            raise ClientError(
+                f"the answer in {self._path} has no completion", kind="no_mock_answer"
+            )
+        return Reply(
+            text=answer["completion"],
+            stop_reason=answer.get("stop_reason", "end_turn"),
+            usage=answer.get("usage", {}),
+            model=prompt.model,
+            metadata={key: value for key, value in answer.items() if key not in _OWN_KEYS},
+        )
+
+    def _find(self, prompt: Prompt) -> Any:  # noqa: ANN401 -- a text or an object of the script
+        if prompt.dialogue_id not in self._script:
+            near = documents.suggest(prompt.dialogue_id, list(self._script)[:1000])
+            hint = near if "did you mean" in near else ""
+            raise ClientError(
+                f"no mock answer for this dialogue in {self._path}{hint}", kind="no_mock_answer"
+            )
+        answers = self._script[prompt.dialogue_id]
+        if not isinstance(answers, list):
+            answers = [answers]
+        if prompt.turn >= len(answers):
+            raise ClientError(
+                f"no mock answer for turn {prompt.turn} of this dialogue in {self._path} "
+                f"(it has {len(answers)})",
+                kind="no_mock_answer",
+            )
+        return answers[prompt.turn]
+
+    def _fail(self, prompt: Prompt, error: Mapping[str, Any]) -> None:
+        call = (prompt.dialogue_id, prompt.turn, prompt.repeat)
+        self._tries[call] += 1
+        if "times" in error and self._tries[call] > error["times"]:
+            return
+        status = error.get("status", 500)
+        raise ClientError(
+            error.get("message", "scripted error"),
+            retryable=status in _RETRYABLE or status >= 500,  # noqa: PLR2004
+            retry_after_s=error.get("retry_after"),
+            status=status,
+            kind=error.get("type", "scripted_error"),
+        )
+
+
+def _load(path: Path) -> Mapping[str, Any]:
+    try:
+        script = json.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"the mock answers in {path} can't be read: {error}") from error
+    faults = documents.check(script, "mock_responses")
+    if faults:
+        steps = " → ".join(map(str, faults[0].steps))
+        raise UsageError(f"the mock answers in {path} are wrong: {steps}: {faults[0].message}")
+    checked: Mapping[str, Any] = script
+    return checked
