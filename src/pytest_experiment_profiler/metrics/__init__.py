@@ -1,0 +1,107 @@
+"""What answers are worth: readers of text, and metrics as pure functions of a transcript."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_experiment_profiler.metrics.facts import match_all
+from pytest_experiment_profiler.metrics.refusal import detect
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_experiment_profiler.experiment import (
+        Experiment,
+        FactMatch,
+        Metric,
+        Transcript,
+        Value,
+    )
+
+
+def read_answers(transcript: Transcript, experiment: Experiment) -> Transcript:
+    """Add to a transcript what the readers find in its answers."""
+    refusals = tuple(
+        detect(
+            turn.reply.text,
+            turn.reply.stop_reason,
+            detector=experiment.detector,
+            patterns=experiment.refusal_patterns,
+        )
+        for turn in transcript.turns
+        if turn.reply
+    )
+    return replace(transcript, facts=_match_facts(transcript, experiment), refusals=refusals)
+
+
+def _match_facts(transcript: Transcript, experiment: Experiment) -> tuple[FactMatch, ...]:
+    facts = tuple(dict.fromkeys(transcript.dialogue.required_facts))
+    whole = tuple(fact for fact in facts if fact.turn is None)
+    found = dict(zip(whole, match_all(whole, transcript.text, experiment.fact_mode), strict=True))
+    for fact in facts:
+        if fact.turn is not None:
+            answers = [
+                t.reply.text for t in transcript.turns if t.reply and t.prompt.turn == fact.turn
+            ]
+            text = answers[0] if answers else ""
+            found[fact] = match_all((fact,), text, experiment.fact_mode)[0]
+    return tuple(found[fact] for fact in facts)
+
+
+def fact_coverage(transcript: Transcript) -> Value:
+    """Divide the facts found in a complete dialogue by those expected; None without facts."""
+    counted = fact_coverage_micro(transcript)
+    return counted[0] / counted[1] if isinstance(counted, tuple) else None
+
+
+def fact_coverage_micro(transcript: Transcript) -> Value:
+    """Count the facts found in a complete dialogue, and those expected; None without facts."""
+    if transcript.outcome != "ok" or not transcript.facts:
+        return None
+    return float(sum(fact.found for fact in transcript.facts)), float(len(transcript.facts))
+
+
+def fact_coverage_answered(transcript: Transcript) -> Value:
+    """Give the coverage of a dialogue in which no turn was refused."""
+    refused = any(refusal.label == "full" for refusal in transcript.refusals or ())
+    return None if refused else fact_coverage(transcript)
+
+
+def refusal_rate(transcript: Transcript) -> Value:
+    """Count full refusals, and replies."""
+    refusals = transcript.refusals or ()
+    return _share(sum(refusal.label == "full" for refusal in refusals), len(refusals))
+
+
+def empty_rate(transcript: Transcript) -> Value:
+    """Count replies without text, and replies."""
+    texts = [turn.reply.text for turn in transcript.turns if turn.reply]
+    return _share(sum(not text.strip() for text in texts), len(texts))
+
+
+def truncated_rate(transcript: Transcript) -> Value:
+    """Count replies cut off at a limit of tokens, and replies."""
+    cut = ("max_tokens", "model_context_window_exceeded")
+    reasons = [turn.reply.stop_reason for turn in transcript.turns if turn.reply]
+    return _share(sum(reason in cut for reason in reasons), len(reasons))
+
+
+def error_rate(transcript: Transcript) -> Value:
+    """Give 1 for a dialogue that ended in an error, 0 for one that didn't, None if not run."""
+    return None if transcript.outcome == "not_run" else float(transcript.outcome == "error")
+
+
+def _share(part: int, whole: int) -> Value:
+    return (float(part), float(whole)) if whole else None
+
+
+METRICS: Mapping[str, Metric] = {
+    "fact_coverage": fact_coverage,
+    "refusal_rate": refusal_rate,
+    "fact_coverage_micro": fact_coverage_micro,
+    "fact_coverage_answered": fact_coverage_answered,
+    "error_rate": error_rate,
+    "empty_rate": empty_rate,
+    "truncated_rate": truncated_rate,
+}
