@@ -1,0 +1,1 @@
+"""Results → text: pure functions, no printing."""

@@ -1,0 +1,90 @@
+"""A summary → the table, and the lines below it."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from pytest_experiment_profiler.reports.plain import make_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_experiment_profiler.records import Record
+
+
+def render_table(summary: Record, encoding: str = "utf-8") -> str:
+    """Draw the table of metrics; in plain characters where the encoding lacks the others."""
+    from rich import box  # noqa: PLC0415 -- 40 ms, needed at a run's end only
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    fancy = _fits("┏━┳┓┃┡╇┩│└┴┘", encoding)
+    table = Table(box=box.HEAVY_HEAD if fancy else box.ASCII)
+    table.add_column("Metric")
+    table.add_column("Value", justify="right")
+    for name in summary["metrics"]:
+        table.add_row(Text(make_plain(name)), format_value(summary[name]))
+    target = StringIO()
+    console = Console(file=target, width=10_000, color_system=None, legacy_windows=False)
+    console.print(table)
+    lines = [line.rstrip() for line in target.getvalue().splitlines()]
+    title = [
+        _centre(text, len(lines[0]))
+        for text in ("Experiment Metrics", f"({summary['experiment_id']})")
+    ]
+    return "\n".join([*title, *lines])
+
+
+def format_value(value: float | None) -> str:
+    """Show a metric with 4 decimals, or that there is none."""
+    return "n/a" if value is None else f"{value:.4f}"
+
+
+def list_notes(summary: Record) -> Iterator[str]:
+    """Say below the table what else is worth knowing."""
+    yield f"client: {summary['client']} ({summary['model']})"
+    yield _count_dialogues(summary["counts"])
+    if summary["counts"]["errors"]:
+        yield f"errors: {summary['counts']['errors']}, in no metric but error_rate"
+    yield from _intervals(summary)
+    if summary["client"] != "mock":
+        yield _cost(summary)
+    for name, error in summary["metric_errors"].items():
+        yield f"{make_plain(name)}: n/a, it failed: {make_plain(error)}"
+
+
+def _count_dialogues(counts: Record) -> str:
+    whole = counts["selected"] == counts["dialogues"]
+    shown = f"{counts['dialogues']}" if whole else f"{counts['selected']} of {counts['dialogues']}"
+    text = f"dialogues: {shown}, calls: {counts['calls']}"
+    return text + (f", not run: {counts['not_run']}" if counts["not_run"] else "")
+
+
+def _intervals(summary: Record) -> Iterator[str]:
+    for name in summary["metrics"]:
+        interval = summary["intervals"].get(name)
+        if interval is not None:
+            low, high = interval["low"], interval["high"]
+            yield f"{make_plain(name)}: {low:.4f} to {high:.4f} (95 %, n = {interval['n']})"
+
+
+def _cost(summary: Record) -> str:
+    tokens, cost = summary["tokens"], summary["cost"]
+    sent = f"tokens: {tokens['input']:,} in, {tokens['output']:,} out"
+    if cost["usd"] is None:
+        return f"{sent}, cost unknown (no price for {make_plain(summary['model'])})"
+    return f"{sent}, cost: ${cost['usd']:.4f} ({cost['prices_as_of']})"
+
+
+def _centre(text: str, width: int) -> str:
+    return " " * max(0, (width - len(text)) // 2) + text
+
+
+def _fits(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
