@@ -1,0 +1,249 @@
+"""pytest hooks and fixtures, quick to import. PYTEST_DONT_REWRITE."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from pytest_experiment_profiler.engine import LoopThread, Run
+    from pytest_experiment_profiler.experiment import Client
+
+PATTERN = "*_experiment.yaml"
+PATH_OPTIONS = ("--experiment", "--experiment-output", "--experiment-client")
+
+_asked = pytest.StashKey[list[Path]]()
+_loop = pytest.StashKey["LoopThread"]()
+_folders = pytest.StashKey[dict[str, None]]()
+_failed = pytest.StashKey[set[str]]()
+_ITEMS = "pytest_experiment_profiler.items"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of experiments."""
+    group = parser.getgroup("experiment", "LLM experiments")
+    group.addoption(
+        "--experiment",
+        action="append",
+        default=[],
+        metavar="MANIFEST",
+        help="run this manifest (repeatable); tried from here, then below experiment_paths",
+    )
+    group.addoption(
+        "--experiment-output",
+        default="runs",
+        metavar="DIR",
+        help="where run folders go: DIR/<experiment_id>/ (default: runs)",
+    )
+    group.addoption(
+        "--experiment-client",
+        default="auto",
+        metavar="CLIENT",
+        help="who answers: auto (default), anthropic or mock",
+    )
+    parser.addini(
+        "experiment_paths", "folders in which --experiment looks", type="paths", default=[]
+    )
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks of experiments."""
+    from pytest_experiment_profiler import hooks  # noqa: PLC0415 -- keeps this import quick
+
+    pluginmanager.add_hookspecs(hooks)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> None:
+    """Turn each --experiment into a path to collect."""
+    _refuse_outside_words(args)
+    known = parser.parse_known_args(args)
+    asked = [_resolve(early_config, text) for text in known.experiment]
+    early_config.stash[_asked] = [Path(path.partition("::")[0]) for path in asked]
+    if not any("::" in arg for arg in known.file_or_dir):
+        args.extend(path for path in dict.fromkeys(asked) if path not in known.file_or_dir)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Take manifests, where an argument names them or a folder above them."""
+    config = parent.config
+    asked = file_path in config.stash.get(_asked, [])
+    named = config.args_source is pytest.Config.ArgsSource.ARGS and (
+        file_path.match(PATTERN)
+        or (file_path.suffix in {".yaml", ".yml"} and parent.session.isinitpath(file_path))
+    )
+    if not (asked or named):
+        return None
+    from pytest_experiment_profiler.items import ManifestFile  # noqa: PLC0415 -- see pytest_addhooks
+
+    return ManifestFile.from_parent(parent, path=file_path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Count what can't be collected, manifests apart from all else."""
+    report = yield
+    if report.failed:
+        kind = "manifest" if _is_manifest(collector) else "other"
+        collector.session.stash.setdefault(_failed, set()).add(kind)
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Let the others run where only manifests can't be collected."""
+    if session.stash.get(_failed, None) == {"manifest"}:
+        session.config.option.continue_on_collection_errors = True
+
+
+def pytest_report_collectionfinish(items: Sequence[pytest.Item]) -> list[str]:
+    """Say which client answers, and why."""
+    files = dict.fromkeys(item.parent for item in items if _is_manifest(item.parent))
+    return list(dict.fromkeys(_describe_client(file) for file in files))
+
+
+@pytest.fixture(scope="module")
+def model_client(request: pytest.FixtureRequest) -> Client:
+    """Return what answers an experiment's prompts; override it in a conftest.py."""
+    from pytest_experiment_profiler import clients, items  # noqa: PLC0415 -- see pytest_addhooks
+
+    with _failing():
+        choice = items.choose_client(request.node)
+        return clients.open_client(choice.name, request.node.checked.experiment)
+
+
+@pytest.fixture(scope="module")
+def experiment_run(request: pytest.FixtureRequest, model_client: Client) -> Iterator[Run]:
+    """Start an experiment's calls; end them when its last item is done."""
+    from pytest_experiment_profiler import items  # noqa: PLC0415 -- see pytest_addhooks
+
+    with _failing():
+        run = items.start_run(request.node, model_client, _loop_thread(request.session))
+    request.config.stash.setdefault(_folders, {})[str(run.folder)] = None
+    yield run
+    if run.summary is None:
+        run.stop("interrupted")
+        with _failing():
+            items.finish_run(request.node, run)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Learn from a worker's report where its run folder is."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End the thread of the runs, after the fixtures, and close their clients."""
+    loop = session.stash.get(_loop, None)
+    if loop is not None:
+        loop.close()
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print the table of each run."""
+    for folder in config.stash.get(_folders, {}):
+        from pytest_experiment_profiler.reports import table  # noqa: PLC0415 -- see pytest_addhooks
+
+        path = Path(folder, "summary.json")
+        if not path.exists():
+            continue
+        summary = json.loads(path.read_text("utf-8"))
+        terminalreporter.write_line("")
+        terminalreporter.write_line(table.render_table(summary, _encoding()))
+        for note in table.list_notes(summary):
+            terminalreporter.write_line(note)
+        terminalreporter.write_line(f"run folder: {folder}")
+
+
+def _resolve(config: pytest.Config, text: str) -> str:
+    """Find the manifest that --experiment names; what follows "::" is kept."""
+    name, colons, rest = text.partition("::")
+    here = config.invocation_params.dir
+    tried = [here / name, *(folder / name for folder in config.getini("experiment_paths"))]
+    for path in dict.fromkeys(tried):
+        if path.is_file():
+            return f"{path.resolve()}{colons}{rest}"
+    raise pytest.UsageError(_say_missing(name, list(dict.fromkeys(tried))))
+
+
+def _say_missing(name: str, tried: list[Path]) -> str:
+    import difflib  # noqa: PLC0415 -- for a message only
+
+    found = sorted({str(p) for path in tried for p in path.parent.glob("*.y*ml")})
+    names = {Path(path).name: path for path in found}
+    near = difflib.get_close_matches(Path(name).name, names, n=1)
+    hint = f"; did you mean {names[near[0]]}?" if near else ""
+    if any(path.is_dir() for path in tried):
+        hint = "; that is a folder: to run all its manifests, give it as an argument of its own"
+    return f"--experiment {name}: no such manifest{hint} (tried {', '.join(map(str, tried))})"
+
+
+def _refuse_outside_words(args: Sequence[str]) -> None:
+    """Refuse a path outside the current folder that stands as a word after its option.
+
+    pytest takes such a word for a test path and looks for the project's settings there.
+    """
+    for option, word in itertools.pairwise(args):
+        if option not in PATH_OPTIONS:
+            continue
+        path = Path.cwd() / word
+        if ("/" in word or os.sep in word) and not path.resolve().is_relative_to(Path.cwd()):
+            raise pytest.UsageError(
+                f"write {option}={word} in one word: as a word of its own, pytest takes a path "
+                "outside the current folder for a test path and misses the project's settings"
+            )
+
+
+def _describe_client(file: Any) -> str:  # noqa: ANN401 -- ManifestFile, imported late
+    from pytest_experiment_profiler import items  # noqa: PLC0415 -- see pytest_addhooks
+    from pytest_experiment_profiler.errors import UsageError  # noqa: PLC0415
+
+    try:
+        return str(items.choose_client(file))
+    except UsageError:
+        return "client: none (no credentials and no mock answers)"
+
+
+def _is_manifest(node: object) -> bool:
+    return type(node).__name__ == "ManifestFile" and type(node).__module__ == _ITEMS
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    """Turn an error meant for people into a failure without a traceback."""
+    from pytest_experiment_profiler.errors import ExperimentError  # noqa: PLC0415
+
+    try:
+        yield
+    except ExperimentError as error:
+        message = str(error)
+    else:
+        return
+    pytest.fail(message, pytrace=False)
+
+
+def _encoding() -> str:
+    return sys.__stdout__.encoding if sys.__stdout__ else "utf-8"
+
+
+def _loop_thread(session: pytest.Session) -> LoopThread:
+    from pytest_experiment_profiler.engine import LoopThread  # noqa: PLC0415 -- see pytest_addhooks
+
+    if _loop not in session.stash:
+        session.stash[_loop] = LoopThread()
+    return session.stash[_loop]
