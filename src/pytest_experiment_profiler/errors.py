@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 Scope = Literal["call", "run"]
 
 
+class RateLimit(NamedTuple):
+    """A service's word on one of its limits: what is left of it now, and when it is whole again."""
+
+    kind: str
+    limit: float
+    remaining: float
+    reset_s: float
+
+
 class ExperimentError(Exception):
     """Base of all errors of this package; its text is one sentence for people."""
 
@@ -56,6 +65,8 @@ class ClientError(ExperimentError):
     `retryable`: trying again may help. `retry_after_s`: seconds the service asks to wait.
     `status`: the HTTP status, if there was one. `kind`: a short name for the failure.
     `scope`: "run" where every other call would fail the same way, so the run stops.
+    `lost`: an answer may have been made, and be billed, that never arrived.
+    `limits`: what the service said of its rate limits.
     """
 
     def __init__(  # noqa: PLR0913 -- each is one fact of the failure, all optional
@@ -67,6 +78,8 @@ class ClientError(ExperimentError):
         status: int | None = None,
         kind: str = "client_error",
         scope: Scope = "call",
+        lost: bool = False,
+        limits: tuple[RateLimit, ...] = (),
     ) -> None:
         super().__init__(message)
         self.retryable = retryable
@@ -74,3 +87,5 @@ class ClientError(ExperimentError):
         self.status = status
         self.kind = kind
         self.scope: Scope = scope
+        self.lost = lost
+        self.limits = limits

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_experiment_profiler.errors import RateLimit
+
 FactMode: TypeAlias = Literal["lenient", "strict", "exact"]
 FactForm: TypeAlias = Literal["any_of", "all_of", "none_of", "regex"]
 Detector: TypeAlias = Literal["text", "keywords"]
@@ -69,7 +71,10 @@ class Prompt:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
-    """What came back; `usage` counts tokens under the API's own names."""
+    """What came back; `usage` counts tokens under the API's own names.
+
+    `limits`, which is not logged, is what the service said of its rate limits.
+    """
 
     text: str
     stop_reason: str | None = None
@@ -77,6 +82,7 @@ class Reply:
     request_id: str | None = None
     model: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    limits: tuple[RateLimit, ...] = ()
 
 
 class Client(Protocol):
@@ -89,11 +95,15 @@ class Client(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
-    """One try of a call: HTTP status, what failed (None: nothing), seconds waited before it."""
+    """One try of a call: HTTP status, what failed (None: nothing), seconds waited before it.
+
+    `lost`: an answer may have been made, and be billed, that never arrived.
+    """
 
     status: int | None
     error: str | None
     waited_s: float
+    lost: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,7 +118,8 @@ class Failure:
 class Turn:
     """A prompt and what became of it: a reply, or a failure.
 
-    `sent_at` is Unix time of the last attempt, `latency_s` the seconds that it took.
+    `sent_at` is Unix time of the last attempt, `latency_s` the seconds that it took; `reused`
+    where the answer was taken over from an earlier part of the run.
     """
 
     prompt: Prompt
@@ -117,6 +128,7 @@ class Turn:
     attempts: tuple[Attempt, ...] = ()
     sent_at: float | None = None
     latency_s: float | None = None
+    reused: bool = False
 
     @property
     def refused(self) -> bool:

@@ -1,26 +1,39 @@
-"""When a call may start, how often it is tried, how long it may take."""
+"""How often a call is tried, how long it waits in between, how long it may take in all."""
 
 from __future__ import annotations
 
 import random
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_experiment_profiler.errors import ClientError, Scope
 from pytest_experiment_profiler.experiment import Attempt, Failure, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
-MAX_ATTEMPTS = 6
+MAX_ATTEMPTS = 8
 BACKOFF_S = 0.5
+MAX_BACKOFF_S = 30.0
 MAX_WAIT_S = 60.0
+
+
+class Gate(Protocol):
+    """What every attempt of a call passes."""
+
+    async def enter(self) -> bool:
+        """Wait until an attempt may start; False: it may not, and no later one."""
+        ...
+
+    def leave(self, started: float, reply: Reply | None, error: ClientError | None) -> None:
+        """Learn how an attempt that entered ended."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """How a call ended, after all its attempts; `scope` of the last failure."""
+    """How a call ended, after all its attempts; `scope` is that of the last failure."""
 
     reply: Reply | None
     error: Failure | None
@@ -42,56 +55,81 @@ class Pacing:
     async def call(
         self,
         attempt: Callable[[], Awaitable[Reply]],
+        gate: Gate,
         timeout_s: float,
-        may_go_on: Callable[[], bool],
-    ) -> Outcome:
-        """Try a call until it is answered, hopeless, out of time, or no longer wanted."""
-        import asyncio  # noqa: PLC0415 -- 12 ms, needed in a run only
+        earlier: Sequence[Attempt] = (),
+    ) -> Outcome | None:
+        """Try a call until it is answered, hopeless, out of time or no longer wanted.
 
+        None: it was never sent. `earlier` are attempts of a part of the run that was cut short.
+        """
         attempts: list[Attempt] = []
-        deadline = self.now() + timeout_s
-        wait_s = 0.0
-        while True:
+        outcome, deadline, wait_s = None, float("inf"), 0.0
+        while await gate.enter():
             sent_at, started = self.wall(), self.now()
-            reply, error = None, None
-            try:
-                async with asyncio.timeout(deadline - started):
-                    reply = _checked(await attempt())
-            except ClientError as failure:
-                error = failure
-            except TimeoutError:
-                error = ClientError(f"no answer within {timeout_s:g} s", kind="timeout")
-            except Exception as failure:  # noqa: BLE001 -- a client is the user's code; recorded
-                error = ClientError(str(failure) or repr(failure), kind=type(failure).__name__)
-            said = None if error is None else f"{error.kind}: {error}"
-            status = 200 if error is None else error.status
-            attempts.append(Attempt(status=status, error=said, waited_s=round(wait_s, 3)))
-            next_wait_s = self._next_wait(error, len(attempts), deadline)
-            if next_wait_s is None or not may_go_on():
-                return Outcome(
-                    reply=reply,
-                    error=None if error is None else Failure(type=error.kind, message=str(error)),
-                    attempts=tuple(attempts),
-                    sent_at=sent_at,
-                    latency_s=round(self.now() - started, 6),
-                    scope="call" if error is None else error.scope,
-                )
+            deadline = min(deadline, started + timeout_s)
+            reply, error = await _try(attempt, deadline - started, timeout_s)
+            gate.leave(started, reply, error)
+            attempts.append(_attempt(error, wait_s))
+            next_wait_s, reason = self._next_wait(error, len(attempts), deadline)
+            outcome = Outcome(
+                reply=reply,
+                error=Failure(type=error.kind, message=f"{error}{reason}") if error else None,
+                attempts=(*earlier, *attempts),
+                sent_at=sent_at,
+                latency_s=round(self.now() - started, 6),
+                scope=error.scope if error else "call",
+            )
+            if next_wait_s is None:
+                break
             wait_s = next_wait_s
             await self.sleep(wait_s)
+        return outcome
 
-    def _next_wait(self, error: ClientError | None, tries: int, deadline: float) -> float | None:
-        """Seconds until the next attempt, or None: no further one."""
-        if error is None or not error.retryable or tries >= MAX_ATTEMPTS:
-            return None
+    def _next_wait(
+        self, error: ClientError | None, tries: int, deadline: float
+    ) -> tuple[float | None, str]:
+        """Seconds until the next attempt, or None and why there is no further one."""
+        if error is None or not error.retryable:
+            return None, ""
+        if tries >= MAX_ATTEMPTS:
+            return None, f" (given up after {tries} attempts)"
         wait_s = error.retry_after_s
         if wait_s is None:
-            wait_s = self.draw() * min(MAX_WAIT_S, BACKOFF_S * 2**tries)
-        if wait_s > MAX_WAIT_S or self.now() + wait_s >= deadline:
-            return None
-        return wait_s
+            wait_s = self.draw() * min(MAX_BACKOFF_S, BACKOFF_S * 2**tries)
+        elif wait_s > MAX_WAIT_S:
+            asked = f" (asked to wait {wait_s:g} s, more than {MAX_WAIT_S:g} s"
+            return None, f"{asked}: left to a later resume)"
+        if self.now() + wait_s >= deadline:
+            return None, " (no time left for another attempt)"
+        return wait_s, ""
 
 
-def _checked(reply: object) -> Reply:
-    if not isinstance(reply, Reply):
-        raise TypeError(f"the client returned {type(reply).__name__}, not a Reply")
-    return reply
+async def _try(
+    attempt: Callable[[], Awaitable[Reply]], left_s: float, timeout_s: float
+) -> tuple[Reply | None, ClientError | None]:
+    """Make one attempt; whatever fails becomes the error that is returned."""
+    import asyncio  # noqa: PLC0415 -- 12 ms, needed in a run only
+
+    try:
+        async with asyncio.timeout(left_s):
+            reply: object = await attempt()
+        if not isinstance(reply, Reply) or not isinstance(reply.text, str):
+            name = type(reply).__name__
+            return None, ClientError(f"the client returned {name}, not a Reply", kind="TypeError")
+    except ClientError as error:
+        return None, error
+    except TimeoutError:
+        return None, ClientError(f"no answer within {timeout_s:g} s", kind="timeout", lost=True)
+    except Exception as error:  # noqa: BLE001 -- a client is the user's code; what it raised is recorded
+        return None, ClientError(str(error) or repr(error), kind=type(error).__name__)
+    return reply, None
+
+
+def _attempt(error: ClientError | None, waited_s: float) -> Attempt:
+    return Attempt(
+        status=200 if error is None else error.status,
+        error=None if error is None else f"{error.kind}: {error}",
+        waited_s=round(waited_s, 3),
+        lost=error is not None and error.lost,
+    )
