@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+FREE_CLIENTS = frozenset({"mock", "replay"})
+"""Clients whose answers cost nothing."""
+
 
 def price_usd(
     model: str | None, usage: Mapping[str, Any], at: datetime | None = None

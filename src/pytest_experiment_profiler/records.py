@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from pytest_experiment_profiler.experiment import (
     Attempt,
@@ -17,6 +19,14 @@ from pytest_experiment_profiler.experiment import (
 )
 
 Record: TypeAlias = dict[str, Any]
+
+
+class Span(NamedTuple):
+    """Where a line stands in its file, in bytes."""
+
+    offset: int
+    length: int
+
 
 FACT_FORMS = ("any_of", "all_of", "none_of", "regex")
 
@@ -70,12 +80,20 @@ def parse_fact(values: Any) -> Fact:  # noqa: ANN401 -- one of the JSON forms
     return Fact(wordings=words, form=form, turn=values.get("turn"))  # type: ignore[arg-type]
 
 
-def request_record(prompt: Prompt) -> Record:
-    """Say what a call sends."""
+def hash_prompt(prompt: Prompt, client: str) -> str:
+    """Name what a call sends and to whom by 16 hexadecimal digits of its SHA-256."""
+    sent = [client, prompt.model, prompt.max_tokens, prompt.temperature, prompt.system]
+    messages = [[m.role, m.content] for m in prompt.messages]
+    return hashlib.sha256(json.dumps([sent, messages]).encode()).hexdigest()[:16]
+
+
+def request_record(prompt: Prompt, digest: str) -> Record:
+    """Say what a call sends; `digest` is its hash."""
     values: Record = {
         "dialogue_id": prompt.dialogue_id,
         "turn": prompt.turn,
         "repeat": prompt.repeat,
+        "prompt_hash": digest,
         "model": prompt.model,
         "temperature": prompt.temperature,
         "max_tokens": prompt.max_tokens,
@@ -86,13 +104,14 @@ def request_record(prompt: Prompt) -> Record:
     return values
 
 
-def response_record(turn: Turn, with_metadata: bool = True) -> Record:  # noqa: FBT001, FBT002
+def response_record(turn: Turn, digest: str, *, with_metadata: bool = True) -> Record:
     """Say how a call ended."""
     reply, prompt = turn.reply, turn.prompt
     values: Record = {
         "dialogue_id": prompt.dialogue_id,
         "turn": prompt.turn,
         "repeat": prompt.repeat,
+        "prompt_hash": digest,
         "completion": reply.text if reply else None,
         "model": (reply.model if reply else None) or prompt.model,
         "stop_reason": reply.stop_reason if reply else None,
@@ -100,9 +119,7 @@ def response_record(turn: Turn, with_metadata: bool = True) -> Record:  # noqa: 
         "sent_at": turn.sent_at,
         "latency_s": turn.latency_s,
         "request_id": reply.request_id if reply else None,
-        "attempts": [
-            {"status": a.status, "error": a.error, "waited_s": a.waited_s} for a in turn.attempts
-        ],
+        "attempts": [_attempt_record(attempt) for attempt in turn.attempts],
         "error": {"type": turn.error.type, "message": turn.error.message} if turn.error else None,
     }
     if with_metadata:
@@ -110,10 +127,19 @@ def response_record(turn: Turn, with_metadata: bool = True) -> Record:  # noqa: 
     return values
 
 
-def parse_turn(request: Record, response: Record) -> Turn:
-    """Read a call back from its two records."""
+def _attempt_record(attempt: Attempt) -> Record:
+    values: Record = {
+        "status": attempt.status,
+        "error": attempt.error,
+        "waited_s": attempt.waited_s,
+    }
+    return values | ({"lost": True} if attempt.lost else {})
+
+
+def parse_prompt(request: Record) -> Prompt:
+    """Read what a call sent back from its record."""
     sent = request.get("messages") or [{"role": "user", "content": request["prompt"]["user"]}]
-    prompt = Prompt(
+    return Prompt(
         model=request["model"],
         system=request["prompt"]["system"],
         messages=tuple(Message(role=m["role"], content=m["content"]) for m in sent),
@@ -123,6 +149,10 @@ def parse_turn(request: Record, response: Record) -> Turn:
         turn=request["turn"],
         repeat=request["repeat"],
     )
+
+
+def parse_turn(request: Record, response: Record) -> Turn:
+    """Read a call back from its two records."""
     failure, reply = response["error"], None
     if failure is None:
         reply = Reply(
@@ -134,7 +164,7 @@ def parse_turn(request: Record, response: Record) -> Turn:
             metadata=response.get("metadata", {}),
         )
     return Turn(
-        prompt=prompt,
+        prompt=parse_prompt(request),
         reply=reply,
         error=Failure(type=failure["type"], message=failure["message"]) if failure else None,
         attempts=tuple(Attempt(**attempt) for attempt in response["attempts"]),

@@ -7,14 +7,16 @@ import math
 import os
 import time
 from array import array
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count, pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pytest_experiment_profiler.errors import RunFolderError
 from pytest_experiment_profiler.experiment import Dialogue, Prompt, Transcript, Turn
 from pytest_experiment_profiler.records import (
     Record,
+    Span,
     dialogue_record,
     parse_dialogue,
     parse_turn,
@@ -25,9 +27,9 @@ from pytest_experiment_profiler.records import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
-    from types import TracebackType
 
-_LOGS = ("dialogues", "requests", "responses", "scores")
+_DERIVED = ("dialogues", "scores")
+_LOGS = (*_DERIVED, "requests", "responses")
 FILES = ("run.json", *(f"{name}.jsonl" for name in _LOGS), "summary.json")
 
 
@@ -85,9 +87,10 @@ class LineFile:
     _index: array[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
         self._descriptor = os.open(self.path, flags, 0o644)
-        self._size = os.fstat(self._descriptor).st_size
+        self._size = _whole_size(self._descriptor)
+        os.ftruncate(self._descriptor, self._size)
         self._index = array("q")
 
     def append(self, rank: Rank, values: Mapping[str, Any]) -> None:
@@ -100,74 +103,136 @@ class LineFile:
         except OSError:
             os.ftruncate(self._descriptor, self._size)
             raise
-        self._index.extend((*rank, self._size, len(line)))
+        self.adopt(rank, self._size, len(line))
         self._size += len(line)
 
+    def adopt(self, rank: Rank, offset: int, length: int) -> None:
+        """Take over a line that stands in the file already."""
+        self._index.extend((*rank, offset, length))
+
     def seal(self) -> None:
-        """Close the file with its lines in the order of their ranks."""
+        """Close the file with the last line of each rank, in their order."""
         os.fsync(self._descriptor)
         os.close(self._descriptor)
         index = self._index
-        order = sorted(range(0, len(index), 5), key=lambda i: index[i : i + 3])
-        if all(a < b for a, b in pairwise(order)):
+        last = {tuple(index[i : i + 3]): i for i in range(0, len(index), 5)}
+        order = [last[rank] for rank in sorted(last)]
+        spans = [(index[i + 3], index[i + 4]) for i in order]
+        if _is_gapless(spans, self._size):
             return
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         with self.path.open("rb") as source, draft.open("wb") as target:
-            for i in order:
-                source.seek(index[i + 3])
-                target.write(source.read(index[i + 4]))
+            for offset, length in spans:
+                source.seek(offset)
+                target.write(source.read(length))
             target.flush()
             os.fsync(target.fileno())
         draft.replace(self.path)
 
 
+def _is_gapless(spans: list[tuple[int, int]], size: int) -> bool:
+    end = 0
+    for offset, length in spans:
+        if offset != end:
+            return False
+        end += length
+    return end == size
+
+
+def _whole_size(descriptor: int) -> int:
+    """Measure a file without its torn last line."""
+    end = os.fstat(descriptor).st_size
+    while end:
+        start = max(0, end - 65536)
+        os.lseek(descriptor, start, os.SEEK_SET)
+        newline = os.read(descriptor, end - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
+
+
 class RunLog:
-    """The one writer of a run folder."""
+    """The one writer of a run folder; what was logged in an earlier part can be adopted."""
 
     def __init__(self, folder: Path, *, with_metadata: bool = True) -> None:
-        self.folder = folder
         self._with_metadata = with_metadata
+        for name in _DERIVED:
+            (folder / f"{name}.jsonl").unlink(missing_ok=True)
         self._files = {name: LineFile(folder / f"{name}.jsonl") for name in _LOGS}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.seal()
+        self._folder = folder
 
     def append_dialogue(self, dialogue: Dialogue) -> None:
         """Log a dialogue that is going to be held."""
         rank = Rank(dialogue.position, 0, 0)
         self._files["dialogues"].append(rank, dialogue_record(dialogue))
 
-    def append_request(self, position: int, prompt: Prompt) -> None:
+    def append_request(self, position: int, prompt: Prompt, digest: str) -> None:
         """Log what is about to be sent."""
-        self._append("requests", position, prompt, request_record(prompt))
+        rank = Rank(position, prompt.repeat, prompt.turn)
+        self._files["requests"].append(rank, request_record(prompt, digest))
 
-    def append_response(self, position: int, turn: Turn) -> None:
+    def append_response(self, position: int, turn: Turn, digest: str) -> None:
         """Log how a call ended."""
-        self._append("responses", position, turn.prompt, response_record(turn, self._with_metadata))
+        rank = Rank(position, turn.prompt.repeat, turn.prompt.turn)
+        values = response_record(turn, digest, with_metadata=self._with_metadata)
+        self._files["responses"].append(rank, values)
+
+    def adopt(self, position: int, prompt: Prompt, spans: tuple[Span, Span]) -> None:
+        """Take over a call's request and response from an earlier part."""
+        rank = Rank(position, prompt.repeat, prompt.turn)
+        self._files["requests"].adopt(rank, *spans[0])
+        self._files["responses"].adopt(rank, *spans[1])
 
     def append_score(self, position: int, values: Record) -> None:
         """Log what a dialogue is worth."""
         self._files["scores"].append(Rank(position, values["repeat"], 0), values)
 
     def seal(self) -> None:
-        """Close the logs, in dataset order."""
+        """Close the logs, in dataset order; raise RunFolderError where that fails."""
         try:
             for file in self._files.values():
                 file.seal()
         except OSError as error:
-            where = f"the logs in {self.folder} can't be put into order"
+            where = f"the logs in {self._folder} can't be put into order"
             raise RunFolderError(f"{where}: {error.strerror or error}") from error
 
-    def _append(self, name: str, position: int, prompt: Prompt, values: Record) -> None:
-        self._files[name].append(Rank(position, prompt.repeat, prompt.turn), values)
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Keep other processes off a run folder; raise RunFolderError where one is at work there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    try:
+        if not _try_lock(descriptor):
+            raise RunFolderError(
+                f"{folder} is in use by another run; wait for it, or choose another folder with "
+                "--experiment-output=DIR (shell: --output-dir)"
+            )
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        import fcntl  # noqa: PLC0415 -- not on Windows
+    except ImportError:
+        import msvcrt  # noqa: PLC0415 -- Windows only
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        except OSError:
+            return False
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def open_folder(folder: Path, *, partial: bool = False) -> Path:
@@ -190,11 +255,15 @@ def open_folder(folder: Path, *, partial: bool = False) -> Path:
             for path in reversed(old):
                 path.unlink()
     except OSError as error:
-        raise RunFolderError(
-            f"{folder} can't be used as a run folder: {error.strerror or error}; "
-            "choose another with --experiment-output=DIR (shell: --output-dir)"
-        ) from error
+        raise _unusable(folder, error) from error
     return folder
+
+
+def _unusable(folder: Path, error: OSError) -> RunFolderError:
+    return RunFolderError(
+        f"{folder} can't be used as a run folder: {error.strerror or error}; "
+        "choose another with --experiment-output=DIR (shell: --output-dir)"
+    )
 
 
 def read_run(folder: Path) -> Record:

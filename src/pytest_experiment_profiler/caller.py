@@ -1,0 +1,202 @@
+"""A prompt → its turn: taken over, or sent within the limits, and on disk before anyone is told."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pytest_experiment_profiler.budget import NOTHING, Charge, most_input_tokens, reserve_all
+from pytest_experiment_profiler.experiment import Attempt, Failure, Prompt, Reply, Turn
+from pytest_experiment_profiler.pricing import price_usd
+from pytest_experiment_profiler.recall import LOST, Call
+from pytest_experiment_profiler.records import hash_prompt
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from pytest_experiment_profiler.admission import Admission
+    from pytest_experiment_profiler.budget import Ledger
+    from pytest_experiment_profiler.errors import ClientError
+    from pytest_experiment_profiler.pacing import Outcome, Pacing
+    from pytest_experiment_profiler.recall import Recall
+    from pytest_experiment_profiler.runlog import RunLog
+
+TOO_MANY = 429
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a run has done so far, and why it stopped; read by those who show it."""
+
+    halt: Callable[[], None]
+    stopped: str | None = None
+    problems: list[str] = field(default_factory=list)
+    reused: int = 0
+    ended: int = 0
+    errors: int = 0
+
+    def stop(self, reason: str) -> None:
+        """Keep the first reason for sending nothing more."""
+        if self.stopped is None:
+            self.stopped = reason
+            self.halt()
+
+    def may_go_on(self) -> bool:
+        """Tell whether further calls are wanted."""
+        return self.stopped is None
+
+    def save(self, write: Callable[[], None], what: str) -> bool:
+        """Write a line; where there is no room, stop the run and remember what is missing."""
+        try:
+            write()
+        except OSError as error:
+            reason = f"the logs can't be written: {error.strerror or error}"
+            self.problems.append(f"{reason}; missing there: {what}")
+            self.stop(f"stopped: {reason}")
+            return False
+        return True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caller:
+    """All that a run's calls share."""
+
+    client: str
+    complete: Callable[[Prompt], Awaitable[Reply]]
+    log: RunLog
+    recall: Recall | None
+    pacing: Pacing
+    admission: Admission
+    ledgers: Sequence[Ledger]
+    timeout_s: float
+    priced: bool
+    progress: Progress
+
+    async def ask(self, position: int, prompt: Prompt) -> Turn | str:
+        """Get a prompt's turn, or the reason why it was not sent."""
+        digest = hash_prompt(prompt, self.client)
+        call = Call(prompt.dialogue_id, prompt.repeat, prompt.turn, digest)
+        earlier: tuple[Attempt, ...] = ()
+        if self.recall is not None:
+            turn, earlier = self._take_over(position, prompt, call)
+            if turn is not None:
+                return turn
+        gate = _CallGate(self, position, prompt, digest)
+        try:
+            outcome = await self.pacing.call(
+                lambda: self.complete(prompt), gate, self.timeout_s, earlier
+            )
+        except asyncio.CancelledError:
+            if self.progress.may_go_on():
+                raise
+            outcome = None
+        if outcome is None:
+            return str(self.progress.stopped)
+        return self._log(position, prompt, outcome, digest)
+
+    def _take_over(
+        self, position: int, prompt: Prompt, call: Call
+    ) -> tuple[Turn | None, tuple[Attempt, ...]]:
+        """Return a recorded turn, or the attempts that were made before."""
+        assert self.recall is not None  # noqa: S101 -- its one caller looked
+        spans = self.recall.find(call)
+        if spans is None:
+            return None, (LOST,) * self.recall.lost_attempts(call)
+        turn = self.recall.read(spans)
+        if turn.error is not None:
+            return None, turn.attempts
+        self.log.adopt(position, prompt, spans)
+        self.progress.reused += 1
+        return replace(turn, prompt=prompt, reused=True), ()
+
+    def _log(self, position: int, prompt: Prompt, outcome: Outcome, digest: str) -> Turn:
+        turn = Turn(
+            prompt=prompt,
+            reply=outcome.reply,
+            error=outcome.error,
+            attempts=outcome.attempts,
+            sent_at=outcome.sent_at,
+            latency_s=outcome.latency_s,
+        )
+        if outcome.error and outcome.scope == "run":
+            self.progress.stop(f"stopped: {outcome.error.type}: {outcome.error.message}")
+        write = partial(self.log.append_response, position, turn, digest)
+        if self.progress.save(write, f"the answer of {_name(prompt)}"):
+            return turn
+        message = f"the answer is not in the logs ({self.progress.stopped})"
+        return replace(turn, error=Failure(type="log_error", message=message))
+
+
+class _CallGate:
+    """What each attempt of one call passes: budget, admission, the log of what is sent."""
+
+    def __init__(self, caller: Caller, position: int, prompt: Prompt, digest: str) -> None:
+        self._caller = caller
+        self._prompt = prompt
+        self._write = partial(caller.log.append_request, position, prompt, digest)
+        self._tokens = most_input_tokens(prompt) + prompt.max_tokens
+        self._worst = worst_case(prompt, priced=caller.priced) if caller.ledgers else NOTHING
+        self._to_log = True
+
+    async def enter(self) -> bool:
+        caller = self._caller
+        may_go_on = caller.progress.may_go_on
+        if caller.ledgers and not await reserve_all(caller.ledgers, self._worst, may_go_on):
+            caller.progress.stop("budget")
+            return False
+        if not await caller.admission.enter(self._tokens, may_go_on):
+            self._settle(NOTHING)
+            return False
+        # An attempt whose answer was lost may be billed, so a second line says that it was made.
+        if self._to_log and not caller.progress.save(self._write, _name(self._prompt)):
+            self.leave(0.0, None, None)
+            return False
+        self._to_log = False
+        return True
+
+    def leave(self, started: float, reply: Reply | None, error: ClientError | None) -> None:
+        caller = self._caller
+        too_many = error is not None and error.status == TOO_MANY
+        limits = reply.limits if reply else error.limits if error else ()
+        caller.admission.leave(
+            started, answered=reply is not None, too_many=too_many, limits=limits
+        )
+        if error is not None and too_many and error.retry_after_s:
+            caller.admission.pause(error.retry_after_s)
+        if error is not None and error.lost:
+            self._to_log = True
+            self._settle(self._worst)
+        elif reply is not None and caller.ledgers:
+            self._settle(actual_cost(reply, self._prompt, priced=caller.priced))
+        else:
+            self._settle(NOTHING)
+
+    def _settle(self, actual: Charge) -> None:
+        for ledger in self._caller.ledgers:
+            ledger.settle(self._worst, actual)
+
+
+def worst_case(prompt: Prompt, *, priced: bool) -> Charge:
+    """Bound what one attempt can cost; a price that isn't known counts nothing."""
+    tokens = most_input_tokens(prompt)
+    usage = {"input_tokens": tokens, "output_tokens": prompt.max_tokens}
+    usd = price_usd(prompt.model, usage) if priced else None
+    return Charge(usd or Decimal(0), tokens + prompt.max_tokens)
+
+
+def actual_cost(reply: Reply, prompt: Prompt, *, priced: bool) -> Charge:
+    """Say what an answer cost, priced by the model that answered."""
+    usage = reply.usage
+    names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    tokens = sum(usage.get(name) or 0 for name in (*names, "output_tokens"))
+    usd = price_usd(reply.model or prompt.model, usage) if priced else None
+    if usd is None and priced:
+        return worst_case(prompt, priced=priced)
+    return Charge(usd or Decimal(0), tokens)
+
+
+def _name(prompt: Prompt) -> str:
+    return f"{prompt.dialogue_id}, turn {prompt.turn}, repeat {prompt.repeat}"

@@ -1,0 +1,115 @@
+"""The calls that a run folder remembers: to go on with it, or to answer from it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_experiment_profiler.errors import RunFolderError
+from pytest_experiment_profiler.experiment import Attempt
+from pytest_experiment_profiler.records import Record, Span, parse_prompt, parse_turn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_experiment_profiler.experiment import Prompt, Turn
+
+LOST = Attempt(
+    status=None, error="lost: the run ended before an answer was logged", waited_s=0.0, lost=True
+)
+
+
+class Call(NamedTuple):
+    """A dialogue's turn in one repeat, and the hash of what it sends."""
+
+    dialogue_id: str
+    repeat: int
+    turn: int
+    prompt_hash: str
+
+
+class Recall:
+    """An index of a folder's calls; lines stay on disk until they are asked for.
+
+    A file's torn last line is left out.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._requests_path = folder / "requests.jsonl"
+        self._responses_path = folder / "responses.jsonl"
+        self._sent: dict[Call, list[Span]] = {}
+        self._answered: dict[Call, Span] = {}
+        self._hashes: dict[tuple[str, int, int], str] = {}
+        for call, span in _index(self._requests_path):
+            self._sent.setdefault(call, []).append(span)
+            self._hashes[call[:3]] = call.prompt_hash
+        for call, span in _index(self._responses_path):
+            self._answered[call] = span
+
+    def find(self, call: Call) -> tuple[Span, Span] | None:
+        """Return where a call's request and its last response stand, if it was answered."""
+        if call not in self._answered or call not in self._sent:
+            return None
+        return self._sent[call][-1], self._answered[call]
+
+    def read(self, spans: tuple[Span, Span]) -> Turn:
+        """Read a call back."""
+        request = _read(self._requests_path, spans[0])
+        return parse_turn(request, _read(self._responses_path, spans[1]))
+
+    def lost_attempts(self, call: Call) -> int:
+        """Count the attempts of which nothing but the request was logged."""
+        return len(self._sent.get(call, ())) if call not in self._answered else 0
+
+    def nearest(self, prompt: Prompt) -> Record | None:
+        """Return the request that was recorded for a dialogue's turn, whatever it sent."""
+        key = (prompt.dialogue_id, prompt.repeat, prompt.turn)
+        if key not in self._hashes:
+            return None
+        return _read(self._requests_path, self._sent[Call(*key, self._hashes[key])][-1])
+
+    @property
+    def dialogue_ids(self) -> list[str]:
+        """List the dialogues that were asked."""
+        return list(dict.fromkeys(call.dialogue_id for call in self._sent))
+
+    def turns(self) -> Iterator[Turn]:
+        """Yield each call that ended, as its last response says."""
+        for call in self._answered:
+            spans = self.find(call)
+            if spans is not None:
+                yield self.read(spans)
+
+    def lost(self) -> Iterator[Prompt]:
+        """Yield what was sent by each attempt of which nothing but the request was logged."""
+        for call, spans in self._sent.items():
+            if call not in self._answered:
+                for span in spans:
+                    yield parse_prompt(_read(self._requests_path, span))
+
+
+def _index(path: Path) -> Iterator[tuple[Call, Span]]:
+    offset = 0
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                yield _call(json.loads(line)), Span(offset, len(line))
+                offset += len(line)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError) as error:
+        raise RunFolderError(f"{path}, byte {offset}: not a line of a log: {error!r}") from error
+
+
+def _call(values: Record) -> Call:
+    return Call(values["dialogue_id"], values["repeat"], values["turn"], values["prompt_hash"])
+
+
+def _read(path: Path, span: Span) -> Record:
+    with path.open("rb") as file:
+        file.seek(span.offset)
+        values: Record = json.loads(file.read(span.length))
+    return values
