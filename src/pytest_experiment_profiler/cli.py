@@ -14,6 +14,7 @@ from pytest_experiment_profiler import clients, documents, manifest
 from pytest_experiment_profiler.errors import ExperimentError, RunFolderError
 from pytest_experiment_profiler.metrics import read_answers
 from pytest_experiment_profiler.metrics.scores import own_values
+from pytest_experiment_profiler.pricing import FREE_CLIENTS
 from pytest_experiment_profiler.provenance import parse_experiment
 from pytest_experiment_profiler.reports.failure import explain_failure
 from pytest_experiment_profiler.reports.progress import show_progress
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--config", required=True, type=Path, metavar="MANIFEST")
     run.add_argument("--output-dir", default=Path("runs"), type=Path, metavar="DIR")
     run.add_argument("--client", default="auto", choices=("auto", *clients.CLIENTS))
+    run.add_argument("--resume", action="store_true", help="go on with an unfinished run")
     run.set_defaults(command=_run)
     summary = commands.add_parser("summarize", help="print the table of a run folder")
     summary.add_argument("--log-dir", required=True, type=Path, metavar="FOLDER")
@@ -64,17 +66,24 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     from pytest_experiment_profiler import engine  # noqa: PLC0415 -- asyncio, for a run only
+    from pytest_experiment_profiler.loop import LoopThread  # noqa: PLC0415 -- likewise
 
     checked = manifest.check_manifest(options.config, Path.cwd())
     experiment = checked.experiment
     choice = clients.choose_client(options.client, experiment, os.environ)
     _say(str(choice))
     client = clients.open_client(choice.name, experiment)
-    loop = engine.LoopThread()
+    loop = LoopThread()
     try:
-        run = engine.start_run(
-            checked, client, base_url=choice.base_url, output=options.output_dir, loop=loop
+        setting = engine.Setting(
+            client=client,
+            base_url=choice.base_url,
+            output=options.output_dir,
+            loop=loop,
+            own_metrics={},
+            resume=options.resume,
         )
+        run = engine.start_run(checked, setting)
         interrupted = _follow(run, len(checked.lines))
         run.finish()
     finally:
@@ -83,8 +92,8 @@ def _run(options: argparse.Namespace) -> int:
     _print_summary(summary)
     if interrupted:
         return INTERRUPTED
-    if run.stopped:
-        _say(run.stopped, sys.stderr)
+    if run.progress.stopped:
+        _say(run.progress.stopped, sys.stderr)
     _say(f"Completed experiment {experiment.experiment_id}")
     _say(f"Metrics written to {run.folder / 'summary.json'}")
     return FAILED if summary["counts"]["errors"] or summary["counts"]["not_run"] else WELL
@@ -104,7 +113,7 @@ def _follow(run: Run, total: int) -> bool:
         run.stop("interrupted")
     finally:
         signal.signal(signal.SIGTERM, before)
-    return run.stopped == "interrupted"
+    return run.progress.stopped == "interrupted"
 
 
 def _interrupt(_signal: int, _frame: object) -> None:
@@ -120,7 +129,7 @@ def read_summary(folder: Path) -> Record:
     """Sum up a run folder from its logs; values of own metrics are taken from scores.jsonl."""
     run = read_run(folder)
     experiment = parse_experiment(run["experiment"])
-    tally = Tally(priced=run["client"] != "mock")
+    tally = Tally(priced=run["client"] not in FREE_CLIENTS)
     scores = read_records(folder / "scores.jsonl")
     own = {(score["dialogue_id"], score["repeat"]): own_values(score) for score in scores}
     for transcripts in read_transcripts(folder, repeats=experiment.repeats):

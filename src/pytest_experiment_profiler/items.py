@@ -17,8 +17,9 @@ from pytest_experiment_profiler.summary import RESERVED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_experiment_profiler.engine import LoopThread, Run
+    from pytest_experiment_profiler.engine import Run
     from pytest_experiment_profiler.experiment import Client, Metric, Transcript
+    from pytest_experiment_profiler.loop import LoopThread
 
 MANIFESTS = pytest.StashKey[dict[str, Path]]()
 """The manifest of each experiment id that was collected in a session."""
@@ -82,14 +83,15 @@ def start_run(file: ManifestFile, client: Client, loop: LoopThread) -> Run:
     """Start the calls of a manifest; raise ExperimentError where that can't be."""
     ours = clients.name_client(client) in clients.CLIENTS
     config = file.config
-    return engine.start_run(
-        file.checked,
-        client,
+    setting = engine.Setting(
+        client=client,
         base_url=choose_client(file).base_url if ours else None,
         output=Path(config.invocation_params.dir, config.getoption("--experiment-output")),
         loop=loop,
         own_metrics=_own_metrics(file),
+        resume=config.getoption("--experiment-resume"),
     )
+    return engine.start_run(file.checked, setting)
 
 
 def choose_client(file: ManifestFile) -> clients.Choice:
@@ -130,4 +132,4 @@ def _verdict(run: Run, failed: int, not_run: int) -> Iterator[str]:
     if failed:
         yield f"{failed} of {total} dialogues failed"
     if not_run:
-        yield f"{not_run} of {total} dialogues were not run: {run.stopped}"
+        yield f"{not_run} of {total} dialogues were not run: {run.progress.stopped}"

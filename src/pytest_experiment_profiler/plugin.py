@@ -15,8 +15,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
-    from pytest_experiment_profiler.engine import LoopThread, Run
+    from pytest_experiment_profiler.engine import Run
     from pytest_experiment_profiler.experiment import Client
+    from pytest_experiment_profiler.loop import LoopThread
 
 PATTERN = "*_experiment.yaml"
 PATH_OPTIONS = ("--experiment", "--experiment-output", "--experiment-client")
@@ -49,6 +50,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="auto",
         metavar="CLIENT",
         help="who answers: auto (default), anthropic or mock",
+    )
+    group.addoption(
+        "--experiment-resume",
+        action="store_true",
+        help="go on with an unfinished run: answers that are there are not asked again",
     )
     parser.addini(
         "experiment_paths", "folders in which --experiment looks", type="paths", default=[]
@@ -231,10 +237,7 @@ def _failing() -> Iterator[None]:
     try:
         yield
     except ExperimentError as error:
-        message = str(error)
-    else:
-        return
-    pytest.fail(message, pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 def _encoding() -> str:
@@ -242,7 +245,7 @@ def _encoding() -> str:
 
 
 def _loop_thread(session: pytest.Session) -> LoopThread:
-    from pytest_experiment_profiler.engine import LoopThread  # noqa: PLC0415 -- see pytest_addhooks
+    from pytest_experiment_profiler.loop import LoopThread  # noqa: PLC0415 -- see pytest_addhooks
 
     if _loop not in session.stash:
         session.stash[_loop] = LoopThread()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_OWN_KEYS = frozenset({"completion", "stop_reason", "usage", "delay_s", "error"})
+_OWN_KEYS = frozenset({"completion", "model", "stop_reason", "usage", "delay_s", "error"})
 _RETRYABLE = frozenset({408, 409, 429})
 
 
@@ -45,7 +45,7 @@ class MockClient:
             text=answer["completion"],
             stop_reason=answer.get("stop_reason", "end_turn"),
             usage=answer.get("usage", {}),
-            model=prompt.model,
+            model=answer.get("model", prompt.model),
             metadata={key: value for key, value in answer.items() if key not in _OWN_KEYS},
         )
 

@@ -1,0 +1,78 @@
+"""One thread with an event loop for all runs of a session, and what they share there."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from typing import TYPE_CHECKING, Any
+
+from pytest_experiment_profiler.admission import Admission
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Hashable
+    from concurrent.futures import Future
+
+    from pytest_experiment_profiler.experiment import Client
+
+CLOSE_S = 5.0
+"""Seconds that clients get to close."""
+
+
+class LoopThread:
+    """A daemon thread that runs an event loop; a client belongs to one loop, so to one of these."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._clients: dict[int, Client] = {}
+        self._admissions: dict[Hashable, Admission] = {}
+        self._closed = threading.Event()
+        threading.Thread(target=self._serve, name="experiments", daemon=True).start()
+
+    def submit(self, work: Coroutine[Any, Any, None]) -> Future[None]:
+        """Start a coroutine on the loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def call_soon(self, function: Callable[[], None]) -> None:
+        """Call a function on the loop."""
+        self._loop.call_soon_threadsafe(function)
+
+    def admit(self, client: Client, model: str, most: int) -> Admission:
+        """Return the admission to a client's account and model; the client is closed with us."""
+        self._clients[id(client)] = client
+        account = getattr(client, "account", None) or id(client)
+        admission = self._admissions.setdefault(
+            (account, model), Admission(most=most, sleep=asyncio.sleep)
+        )
+        admission.widen(most)
+        return admission
+
+    def close(self) -> None:
+        """Cancel what still runs, close the clients, end the thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._closed.wait(CLOSE_S)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+            self._loop.run_until_complete(self._wind_up())
+        finally:
+            self._loop.close()
+            self._closed.set()
+
+    async def _wind_up(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        closing = [_close(client) for client in self._clients.values()]
+        await asyncio.gather(*closing, return_exceptions=True)
+
+
+async def _close(client: Client) -> None:
+    close = getattr(client, "aclose", None) or getattr(client, "close", None)
+    if close is not None:
+        result = close()
+        if inspect.isawaitable(result):
+            await result
