@@ -1,0 +1,268 @@
+"""Two run folders → the dialogues that both hold, and what changed between them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pytest_experiment_profiler.contrasts import BOTH, COVERAGE, REFUSALS, Pair, contrast_all
+from pytest_experiment_profiler.errors import RunFolderError, UsageError
+from pytest_experiment_profiler.metrics.scores import own_values
+from pytest_experiment_profiler.records import dialogue_record, parse_dialogue
+from pytest_experiment_profiler.runlog import read_records, read_run
+from pytest_experiment_profiler.statistics import Unit, join_repeats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from pytest_experiment_profiler.contrasts import Contrast
+    from pytest_experiment_profiler.experiment import Dialogue, Value
+    from pytest_experiment_profiler.records import Record
+
+SETTINGS = {
+    COVERAGE: ("definitions_version", "fact_mode"),
+    REFUSALS: ("definitions_version", "detector", "refusal_patterns"),
+    BOTH: ("definitions_version", "fact_mode", "detector", "refusal_patterns"),
+}
+"""What must agree for a metric to mean the same in both runs."""
+
+FEW_NAMES = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scored:
+    """One dialogue of a run: a hash of its content, and its part of each metric."""
+
+    content: str
+    complete: bool
+    units: Mapping[str, Unit]
+
+
+class _Repeat(NamedTuple):
+    """What one line of scores.jsonl counts."""
+
+    complete: bool
+    facts: tuple[int, int]
+    refusals: tuple[int, int]
+    own: Mapping[str, Value]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunScores:
+    """All that a comparison needs of a run."""
+
+    folder: Path
+    metrics: tuple[str, ...]
+    settings: Mapping[str, Any]
+    gates: Mapping[str, Any]
+    dialogues: Mapping[str, Scored]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeftOut:
+    """Ids of the dialogues that make no pair."""
+
+    only_in_baseline: tuple[str, ...] = ()
+    only_in_candidate: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    incomplete: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """A candidate run against its baseline; `notes` say what was left out on request."""
+
+    baseline: Path
+    candidate: Path
+    pairs: int
+    left_out: LeftOut
+    notes: tuple[str, ...]
+    metrics: Mapping[str, Contrast]
+
+
+def compare_runs(
+    baseline: Path,
+    candidate: Path,
+    *,
+    gates: Mapping[str, Any] | None = None,
+    intersection: bool = False,
+) -> Comparison:
+    """Compare two run folders; `gates` (default: the candidate's) give margins and directions.
+
+    Raise UsageError where dialogues or definitions differ, unless the `intersection` is asked for.
+    """
+    return compare(
+        read_scores(baseline), read_scores(candidate), gates=gates, intersection=intersection
+    )
+
+
+def read_scores(folder: Path) -> RunScores:
+    """Read what a run folder says of its dialogues; raise RunFolderError where it is no run."""
+    run = read_run(folder)
+    repeats: dict[str, list[_Repeat]] = defaultdict(list)
+    for record in read_records(folder / "scores.jsonl"):
+        repeats[record["dialogue_id"]].append(_repeat(record))
+    dialogues = map(parse_dialogue, read_records(folder / "dialogues.jsonl"))
+    try:
+        experiment = run["experiment"]
+        settings = {key: experiment[key] for key in ("fact_mode", "detector", "refusal_patterns")}
+        metrics, gates = tuple(experiment["metrics"]), experiment["gates"]
+    except KeyError as error:
+        raise RunFolderError(f"{folder / 'run.json'} doesn't say {error}") from error
+    return RunScores(
+        folder=folder,
+        metrics=metrics,
+        settings=settings | {"definitions_version": _definitions_version(folder, run)},
+        gates=gates,
+        dialogues={d.dialogue_id: _scored(d, repeats[d.dialogue_id]) for d in dialogues},
+    )
+
+
+def _repeat(record: Record) -> _Repeat:
+    found = [fact["found"] for fact in record["facts"]]
+    refused = [refusal["label"] == "full" for refusal in record["refusal"]]
+    return _Repeat(
+        complete=record["outcome"] == "ok",
+        facts=(sum(found), len(found)),
+        refusals=(sum(refused), len(refused)),
+        own=own_values(record),
+    )
+
+
+def _definitions_version(folder: Path, run: Record) -> object:
+    """Tell by which definitions a run was last scored: rescoring leaves run.json as it was."""
+    path = folder / "summary.json"
+    try:
+        sources = [json.loads(path.read_text("utf-8")), run] if path.exists() else [run]
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{path} can't be read: {error}") from error
+    versions = [source["provenance"].get("definitions_version") for source in sources]
+    return next((version for version in versions if version is not None), None)
+
+
+def _scored(dialogue: Dialogue, repeats: Sequence[_Repeat]) -> Scored:
+    cluster = dialogue.extra.get("cluster")
+    name = None if cluster is None else str(cluster)
+    names = {name for repeat in repeats for name in repeat.own}
+    units = {
+        COVERAGE: _coverage([repeat.facts for repeat in repeats if repeat.complete]),
+        REFUSALS: Unit(*_add_up([repeat.refusals for repeat in repeats])),
+        **{own: join_repeats(repeat.own.get(own) for repeat in repeats) for own in names},
+    }
+    return Scored(
+        content=_hash(dialogue),
+        complete=any(repeat.complete for repeat in repeats),
+        units={metric: unit._replace(cluster=name) for metric, unit in units.items()},
+    )
+
+
+def _hash(dialogue: Dialogue) -> str:
+    values = dialogue_record(dialogue)
+    content = [dialogue.system, dialogue.turns, values["required_facts"]]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _add_up(counts: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    return sum(part for part, _ in counts), sum(whole for _, whole in counts)
+
+
+def _coverage(repeats: Sequence[tuple[int, int]]) -> Unit:
+    found, expected = _add_up(repeats)
+    return Unit(Fraction(found, expected), 1, expected) if expected else Unit(0, 0)
+
+
+def compare(
+    baseline: RunScores,
+    candidate: RunScores,
+    *,
+    gates: Mapping[str, Any] | None = None,
+    intersection: bool = False,
+) -> Comparison:
+    """Compare two runs that were read; see `compare_runs`."""
+    ids, left_out = _match(baseline, candidate)
+    metrics, clashes = _agreeing_metrics(baseline, candidate)
+    obstacles = [*_missing(left_out), *clashes]
+    if obstacles and not (intersection and metrics):
+        advice = "ask for the intersection" if metrics else "summarize --rescore both"
+        raise UsageError(
+            f"{candidate.folder} can't be compared with {baseline.folder}: "
+            f"{'; '.join(obstacles)} ({advice})"
+        )
+    old, new = baseline.dialogues, candidate.dialogues
+    pairs = [Pair(name, old[name].units, new[name].units) for name in ids]
+    return Comparison(
+        baseline=baseline.folder,
+        candidate=candidate.folder,
+        pairs=len(ids),
+        left_out=left_out,
+        notes=tuple(obstacles),
+        metrics=contrast_all(pairs, metrics, candidate.gates if gates is None else gates),
+    )
+
+
+def comparison_record(comparison: Comparison) -> Record:
+    """Turn a comparison into what stands in `summary.json`: the metrics by name, and the rest."""
+    metrics = {
+        name: asdict(metric) | {"sentence": metric.sentence}
+        for name, metric in comparison.metrics.items()
+    }
+    return metrics | {
+        "baseline": str(comparison.baseline),
+        "pairs": comparison.pairs,
+        "left_out": asdict(comparison.left_out),
+        "notes": list(comparison.notes),
+    }
+
+
+def _match(baseline: RunScores, candidate: RunScores) -> tuple[list[str], LeftOut]:
+    """Find the dialogues that are the same and complete in both, in the candidate's order."""
+    old, new = baseline.dialogues, candidate.dialogues
+    both = [name for name in new if name in old]
+    same = {name for name in both if old[name].content == new[name].content}
+    incomplete = {name for name in same if not (old[name].complete and new[name].complete)}
+    pairs = [name for name in both if name in same and name not in incomplete]
+    return pairs, LeftOut(
+        only_in_baseline=tuple(name for name in old if name not in new),
+        only_in_candidate=tuple(name for name in new if name not in old),
+        changed=tuple(name for name in both if name not in same),
+        incomplete=tuple(name for name in both if name in incomplete),
+    )
+
+
+def _missing(left_out: LeftOut) -> Iterator[str]:
+    """Say which dialogues stand in the way of a comparison; incomplete ones don't."""
+    for names, what in (
+        (left_out.only_in_baseline, "only in the baseline"),
+        (left_out.only_in_candidate, "only in the candidate"),
+        (left_out.changed, "with other content"),
+    ):
+        if names:
+            rest = f" and {len(names) - FEW_NAMES} more" if len(names) > FEW_NAMES else ""
+            dialogues = "1 dialogue" if len(names) == 1 else f"{len(names)} dialogues"
+            yield f"{dialogues} {what}: {', '.join(names[:FEW_NAMES])}{rest}"
+
+
+def _agreeing_metrics(baseline: RunScores, candidate: RunScores) -> tuple[list[str], list[str]]:
+    """List the metrics that mean the same in both runs, and say why the others don't."""
+    metrics, clashes = [], []
+    for metric in sorted(_measured(baseline) & _measured(candidate)):
+        keys = [
+            key
+            for key in SETTINGS.get(metric, ())
+            if baseline.settings[key] != candidate.settings[key]
+        ]
+        if keys:
+            clashes.append(f"{metric} was scored with another {' and '.join(keys)}")
+        else:
+            metrics.append(metric)
+    return metrics, clashes
+
+
+def _measured(run: RunScores) -> set[str]:
+    own = {name for dialogue in run.dialogues.values() for name in dialogue.units}
+    return {*run.metrics} | (own - {*SETTINGS})
