@@ -6,18 +6,21 @@ import asyncio
 import threading
 from concurrent.futures import wait
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_experiment_profiler.budget import Charge, Ledger
 from pytest_experiment_profiler.caller import Caller, Progress, actual_cost, worst_case
 from pytest_experiment_profiler.clients import name_client
 from pytest_experiment_profiler.clients.threads import Threads, as_async
+from pytest_experiment_profiler.comparison import compare, comparison_record, read_scores
 from pytest_experiment_profiler.dialogues import read_dialogues
 from pytest_experiment_profiler.errors import ExperimentError, RunFolderError, UsageError
+from pytest_experiment_profiler.gates import gate_record, judge_dialogue, judge_run
 from pytest_experiment_profiler.metrics import read_answers
+from pytest_experiment_profiler.metrics.definitions import name_definitions
 from pytest_experiment_profiler.metrics.scores import checked_value, score_record
 from pytest_experiment_profiler.pacing import Pacing
 from pytest_experiment_profiler.pricing import FREE_CLIENTS, price_usd
@@ -32,12 +35,20 @@ from pytest_experiment_profiler.runlog import (
     write_whole,
 )
 from pytest_experiment_profiler.runner import hold_dialogue
-from pytest_experiment_profiler.summary import Summary, Tally, summarize, summary_record
+from pytest_experiment_profiler.statistics import Absent, ratio
+from pytest_experiment_profiler.summary import (
+    Summary,
+    Tally,
+    join_metrics,
+    summarize,
+    summary_record,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from pytest_experiment_profiler.comparison import RunScores
     from pytest_experiment_profiler.experiment import (
         Client,
         Dialogue,
@@ -46,6 +57,7 @@ if TYPE_CHECKING:
         Transcript,
         Value,
     )
+    from pytest_experiment_profiler.gates import GateResult
     from pytest_experiment_profiler.loop import LoopThread
     from pytest_experiment_profiler.manifest import Checked
     from pytest_experiment_profiler.records import Record
@@ -68,6 +80,8 @@ class Setting:
     own_metrics: Mapping[str, Metric]
     resume: bool = False
     budget: Ledger | None = None
+    baseline: RunScores | None = None
+    intersection: bool = False
 
 
 def start_run(checked: Checked, setting: Setting) -> Run:
@@ -81,12 +95,15 @@ def start_run(checked: Checked, setting: Setting) -> Run:
         dialogues=len(checked.lines),
         selected=None,
     )
+    record["provenance"]["definitions_version"] = name_definitions()
     folder = setting.output / experiment.experiment_id
     with ExitStack() as stack:
         stack.enter_context(lock(folder))
         recall = _remember(folder, client) if setting.resume else None
         if recall is None:
             open_folder(folder)
+        else:
+            (folder / "summary.json").unlink(missing_ok=True)
         ledgers = _ledgers(experiment, setting.budget, recall, priced=client not in FREE_CLIENTS)
         run = Run(experiment, record, setting, folder, ledgers, recall)
         run.start(read_dialogues(experiment.dataset_path))
@@ -94,10 +111,39 @@ def start_run(checked: Checked, setting: Setting) -> Run:
     return run
 
 
+def judge_summary(
+    summary: Summary,
+    folder: Path,
+    gates: Mapping[str, Any],
+    baseline: RunScores | None,
+    *,
+    intersection: bool = False,
+) -> Summary:
+    """Compare a run with its baseline, and hold it against gates; raise UsageError if it can't."""
+    comparison = None
+    if baseline is not None:
+        comparison = compare(baseline, read_scores(folder), gates=gates, intersection=intersection)
+    results = judge_run(
+        gates,
+        metrics=summary.metrics,
+        intervals={
+            name: found if isinstance(found, Absent) else found.interval
+            for name, found in summary.intervals.items()
+        },
+        contrasts=comparison.metrics if comparison else None,
+        cost_usd=0.0 if summary.client in FREE_CLIENTS else summary.cost["usd"],
+    )
+    return replace(
+        summary,
+        gates=[gate_record(result) for result in results],
+        comparison=comparison_record(comparison) if comparison else None,
+    )
+
+
 def _remember(folder: Path, client: str) -> Recall | None:
     """Read what an earlier part of a run left; None where there is none."""
     try:
-        before = read_run(folder)["client"]
+        before = read_run(folder).get("client")
     except RunFolderError:
         if not (folder / "responses.jsonl").exists():
             return None
@@ -220,22 +266,44 @@ class Run:
         try:
             self._wait_for_work()
             self._threads.close()
-            summary = self.summary = summarize(
-                self.record, self._tally, reused=self.progress.reused
-            )
-            for step in (self._log.seal, partial(self._write_summary, summary, add)):
-                try:
-                    step()
-                except RunFolderError as error:
-                    problems.append(str(error))
+            self._save_whole(self._log.seal)
+            summary = summarize(self.record, self._tally, reused=self.progress.reused)
+            self.summary = summary
+            self._save_whole(partial(self._judge, summary))
+            self._save_whole(partial(self._write_summary, add))
         finally:
             self.unlock()
         if problems:
             raise RunFolderError("; ".join(problems))
-        return summary
+        return self.summary
 
-    def _write_summary(self, summary: Summary, add: Callable[[Record], None] | None) -> None:
-        values = summary_record(summary)
+    def judge(self, transcripts: Sequence[Transcript]) -> list[GateResult]:
+        """Hold one dialogue's transcripts against the manifest's gates for single dialogues."""
+        if "dialogue" not in self.experiment.gates:
+            return []
+        units = join_metrics(transcripts, [self._measure(t) for t in transcripts])
+        values = {name: ratio([unit]) for name, unit in units.items()}
+        results = judge_dialogue(self.experiment.gates, values)
+        return [result for result in results if not result.holds]
+
+    def _judge(self, summary: Summary) -> None:
+        self.summary = judge_summary(
+            summary,
+            self.folder,
+            self.experiment.gates,
+            self._setting.baseline,
+            intersection=self._setting.intersection,
+        )
+
+    def _save_whole(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except ExperimentError as error:
+            self.progress.problems.append(str(error))
+
+    def _write_summary(self, add: Callable[[Record], None] | None) -> None:
+        assert self.summary is not None  # noqa: S101 -- finish made it
+        values = summary_record(self.summary)
         if add is not None:
             add(values)
         write_whole(self.folder / "summary.json", encode(values))

@@ -12,6 +12,7 @@ from pytest_experiment_profiler import clients, engine, manifest
 from pytest_experiment_profiler.errors import ManifestError, UsageError
 from pytest_experiment_profiler.metrics import METRICS
 from pytest_experiment_profiler.reports.failure import explain_failure
+from pytest_experiment_profiler.reports.plain import make_plain
 from pytest_experiment_profiler.summary import RESERVED
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class ManifestFile(pytest.Module):
         try:
             self.checked = manifest.check_manifest(self.path, self.config.rootpath)
         except ManifestError as error:
-            raise self.CollectError(str(error)) from None
+            raise self.CollectError(make_plain(str(error))) from None
         name = self.checked.experiment.experiment_id
         first = self.session.stash.setdefault(MANIFESTS, {}).setdefault(name, self.path)
         if first != self.path:
@@ -68,10 +69,10 @@ def hold_experiment(
             )
         item.current = transcripts
         outcomes = {transcript.outcome for transcript in transcripts}
-        failed += "error" in outcomes
+        failed += "error" in outcomes or bool(experiment_run.judge(transcripts))
         not_run += outcomes == {"not_run"}
         with subtests.test(transcripts[0].dialogue.dialogue_id):
-            judge_dialogue(transcripts)
+            judge_dialogue(experiment_run, transcripts)
     item.current = None
     finish_run(item, experiment_run)
     lines = list(_verdict(experiment_run, failed, not_run))
@@ -110,11 +111,14 @@ def _own_metrics(file: ManifestFile) -> dict[str, Metric]:
     return metrics
 
 
-def judge_dialogue(transcripts: list[Transcript]) -> None:
-    """Fail or skip the current test where a dialogue errored or was not run."""
+def judge_dialogue(run: Run, transcripts: list[Transcript]) -> None:
+    """Fail or skip the current test where a dialogue errored, broke a gate or was not run."""
     failures = [t for t in transcripts if t.outcome == "error"]
     if failures:
         pytest.fail("\n\n".join(map(explain_failure, failures)), pytrace=False)
+    broken = [f"gate: {result.sentence}" for result in run.judge(transcripts)]
+    if broken:
+        pytest.fail("\n".join([explain_failure(transcripts[-1]), *broken]), pytrace=False)
     left = [transcript.not_run for transcript in transcripts if transcript.not_run]
     if left:
         pytest.skip(f"not run: {left[0]}")
@@ -133,3 +137,6 @@ def _verdict(run: Run, failed: int, not_run: int) -> Iterator[str]:
         yield f"{failed} of {total} dialogues failed"
     if not_run:
         yield f"{not_run} of {total} dialogues were not run: {run.progress.stopped}"
+    for gate in run.summary.gates:
+        if not gate["holds"]:
+            yield f"gate: {gate['sentence']}"

@@ -10,54 +10,81 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pytest_experiment_profiler.metrics import METRICS
-from pytest_experiment_profiler.pricing import price_usd, prices_as_of
+from pytest_experiment_profiler.metrics.definitions import name_definitions
+from pytest_experiment_profiler.pricing import count_tokens, price_usd, prices_as_of
+from pytest_experiment_profiler.statistics import (
+    Absent,
+    Estimate,
+    Unit,
+    geometric_mean,
+    geometric_mean_interval,
+    join_repeats,
+    kind_of,
+    ratio_interval,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pytest_experiment_profiler.experiment import Interval, Reply, Transcript, Turn, Value
+    from pytest_experiment_profiler.experiment import Reply, Transcript, Turn, Value
     from pytest_experiment_profiler.records import Record
 
+COVERAGES = ("fact_coverage", "fact_coverage_answered")
+
 RESERVED = frozenset(
-    {"schema_version", "experiment_id", "model", "client", "status", "geometric_mean", "metrics"}
-    | {
+    [
+        "schema_version",
+        "experiment_id",
+        "model",
+        "client",
+        "status",
+        "geometric_mean",
+        "metrics",
         "counts",
         "intervals",
+        "no_interval",
         "tokens",
         "cost",
         "gates",
         "comparison",
         "provenance",
         "metric_errors",
-    }
+        "baseline",
+        "pairs",
+        "left_out",
+        "notes",
+    ]
 )
 """Names that an own metric can't have."""
 
 
 @dataclass(slots=True)
 class Series:
-    """A metric's numerator and denominator for each dialogue that has a value."""
+    """A metric's part of each dialogue, in little room: one number or name an entry."""
 
     numerators: array[float] = field(default_factory=lambda: array("d"))
     denominators: array[float] = field(default_factory=lambda: array("d"))
+    observations: array[float] = field(default_factory=lambda: array("d"))
+    clusters: list[str | None] = field(default_factory=list)
 
-    def add(self, values: Iterable[Value]) -> None:
-        """Take one dialogue's values, one a repeat: counts add up, shares are averaged."""
-        pairs = [value for value in values if value is not None]
-        counts = [pair for pair in pairs if isinstance(pair, tuple)]
-        shares = [share for share in pairs if not isinstance(share, tuple)]
-        if counts:
-            self._append(math.fsum(n for n, _ in counts), math.fsum(d for _, d in counts))
-        elif shares:
-            self._append(math.fsum(shares) / len(shares), 1.0)
+    def add(self, unit: Unit) -> None:
+        """Take one dialogue's part, unless there is none."""
+        if unit.numerator or unit.denominator:
+            self.numerators.append(float(unit.numerator))
+            self.denominators.append(float(unit.denominator))
+            self.observations.append(unit.observations or float(unit.denominator))
+            self.clusters.append(unit.cluster)
 
-    def _append(self, numerator: float, denominator: float) -> None:
-        self.numerators.append(numerator)
-        self.denominators.append(denominator)
+    def units(self) -> list[Unit]:
+        """List the parts."""
+        parts = zip(
+            self.numerators, self.denominators, self.observations, self.clusters, strict=True
+        )
+        return [Unit(*part) for part in parts]
 
     @property
     def value(self) -> float | None:
-        """Ratio of the sums; None where there is nothing to divide by."""
+        """Give the ratio of the sums; None where there is nothing to divide by."""
         whole = math.fsum(self.denominators)
         return math.fsum(self.numerators) / whole if whole else None
 
@@ -76,6 +103,7 @@ class Tally:
     output_tokens: int = 0
     cost_usd: Decimal = Decimal(0)
     priced_calls: int = 0
+    unpriced_models: set[str] = field(default_factory=set)
     answers: int = 0
     priced: bool = False
     held: int = 0
@@ -83,10 +111,11 @@ class Tally:
     def add(self, transcripts: Sequence[Transcript], own: Sequence[Mapping[str, Value]]) -> None:
         """Count one dialogue: its transcripts and own metrics' values, one a repeat."""
         self.dialogues += 1
-        for name, series in self.series.items():
-            series.add(METRICS[name](transcript) for transcript in transcripts)
-        for name in {name for values in own for name in values}:
-            self.own.setdefault(name, Series()).add(values.get(name) for values in own)
+        cluster = transcripts[0].dialogue.extra.get("cluster")
+        name_of_cluster = None if cluster is None else str(cluster)
+        for name, unit in join_metrics(transcripts, own).items():
+            series = self.series if name in self.series else self.own
+            series.setdefault(name, Series()).add(unit._replace(cluster=name_of_cluster))
         for transcript in transcripts:
             self.errors += transcript.outcome == "error"
             self.held += transcript.outcome != "not_run"
@@ -98,17 +127,18 @@ class Tally:
         if turn.reply is None:
             return
         self.answers += 1
-        usage = turn.reply.usage
-        for key in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"):
-            self.input_tokens += usage.get(key) or 0
-        self.output_tokens += usage.get("output_tokens") or 0
+        sent, received = count_tokens(turn.reply.usage)
+        self.input_tokens += sent
+        self.output_tokens += received
         if self.priced:
             self._count_cost(turn, turn.reply)
 
     def _count_cost(self, turn: Turn, reply: Reply) -> None:
         at = datetime.fromtimestamp(turn.sent_at, UTC) if turn.sent_at else None
         price = price_usd(reply.model or turn.prompt.model, reply.usage, at)
-        if price is not None:
+        if price is None:
+            self.unpriced_models.add(reply.model or turn.prompt.model)
+        else:
             self.cost_usd += price
             self.priced_calls += 1
 
@@ -124,19 +154,31 @@ class Summary:
     shown: tuple[str, ...]
     metrics: Mapping[str, float | None]
     counts: Mapping[str, int]
-    intervals: Mapping[str, Interval | None]
+    intervals: Mapping[str, Estimate | Absent]
     tokens: Mapping[str, int]
     cost: Mapping[str, Any]
-    gates: Sequence[Record]
-    comparison: Record | None
+    gates: Sequence[Record] = ()
+    comparison: Record | None = None
     provenance: Mapping[str, Any]
     metric_errors: Mapping[str, str]
+
+
+def join_metrics(
+    transcripts: Sequence[Transcript], own: Sequence[Mapping[str, Value]]
+) -> dict[str, Unit]:
+    """Give a dialogue's part of every metric, from its transcripts, one a repeat."""
+    units = {name: join_repeats(map(metric, transcripts)) for name, metric in METRICS.items()}
+    for name in COVERAGES:
+        facts = sum(len(t.facts or ()) for t in transcripts if METRICS[name](t) is not None)
+        units[name] = units[name]._replace(observations=float(facts) or None)
+    names = {name for values in own for name in values}
+    return units | {name: join_repeats(values.get(name) for values in own) for name in names}
 
 
 def summarize(run: Record, tally: Tally, *, reused: int = 0) -> Summary:
     """Sum up a run; `run` is what run.json says."""
     metrics = _metrics(tally)
-    requested = run["experiment"]["metrics"]
+    shown = tuple(sorted({*run["experiment"]["metrics"], *tally.own, *tally.metric_errors}))
     selected = run["selection"]["selected"]
     dialogues = run["selection"]["dialogues"]
     not_run = selected * run["experiment"]["repeats"] - tally.held
@@ -145,7 +187,7 @@ def summarize(run: Record, tally: Tally, *, reused: int = 0) -> Summary:
         model=run["experiment"]["model"],
         client=run["client"],
         status="complete" if selected == dialogues and not not_run else "partial",
-        shown=tuple(sorted({*requested, *tally.own, *tally.metric_errors})),
+        shown=shown,
         metrics=metrics,
         counts={
             "dialogues": dialogues,
@@ -155,21 +197,12 @@ def summarize(run: Record, tally: Tally, *, reused: int = 0) -> Summary:
             "not_run": not_run,
             "reused": reused,
         },
-        intervals={},
+        intervals=_intervals(tally, shown),
         tokens={"input": tally.input_tokens, "output": tally.output_tokens},
         cost=_cost(tally),
-        gates=(),
-        comparison=None,
-        provenance=run["provenance"],
+        provenance=run["provenance"] | {"definitions_version": name_definitions()},
         metric_errors=dict(tally.metric_errors),
     )
-
-
-def geometric_mean(coverage: float | None, refusals: float | None) -> float | None:
-    """Combine both as sqrt(fact_coverage * (1 - refusal_rate)); None if either is."""
-    if coverage is None or refusals is None:
-        return None
-    return math.sqrt(coverage * (1 - refusals))
 
 
 def summary_record(summary: Summary) -> Record:
@@ -184,6 +217,9 @@ def summary_record(summary: Summary) -> Record:
         "metrics": list(summary.shown),
         "counts": dict(summary.counts),
         "intervals": {name: _interval(i) for name, i in summary.intervals.items()},
+        "no_interval": {
+            name: i.reason for name, i in summary.intervals.items() if isinstance(i, Absent)
+        },
         "tokens": dict(summary.tokens),
         "cost": dict(summary.cost),
         "gates": list(summary.gates),
@@ -209,16 +245,42 @@ def _cost(tally: Tally) -> dict[str, Any]:
         "usd": float(tally.cost_usd) if whole else None,
         "prices_as_of": prices_as_of(),
         "known_calls": tally.priced_calls,
+        "unknown_models": sorted(tally.unpriced_models),
     }
 
 
-def _interval(interval: Interval | None) -> Record | None:
-    if interval is None:
+def _intervals(tally: Tally, shown: Iterable[str]) -> dict[str, Estimate | Absent]:
+    every = tally.series | tally.own
+    found = {name: _estimate(name, every[name]) for name in shown if name in every}
+    if "geometric_mean" in shown:
+        found["geometric_mean"] = _join_intervals(found["fact_coverage"], found["refusal_rate"])
+    return found
+
+
+def _estimate(name: str, series: Series) -> Estimate | Absent:
+    units = series.units()
+    return ratio_interval(units, kind="proportion" if name in METRICS else kind_of(units))
+
+
+def _join_intervals(coverage: Estimate | Absent, refusals: Estimate | Absent) -> Estimate | Absent:
+    if isinstance(coverage, Absent):
+        return coverage
+    if isinstance(refusals, Absent):
+        return refusals
+    interval = geometric_mean_interval(coverage.interval, refusals.interval)
+    return Estimate(interval, min(coverage.n_eff, refusals.n_eff))
+
+
+def _interval(estimate: Estimate | Absent) -> Record | None:
+    if isinstance(estimate, Absent):
         return None
-    return {
+    interval = estimate.interval
+    values: Record = {
         "low": interval.low,
         "high": interval.high,
         "level": interval.level,
         "n": interval.n,
+        "n_eff": estimate.n_eff,
         "method": interval.method,
     }
+    return values | ({"warning": estimate.warning} if estimate.warning else {})

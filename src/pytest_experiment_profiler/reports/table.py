@@ -51,8 +51,21 @@ def list_notes(summary: Record) -> Iterator[str]:
     yield from _intervals(summary)
     if summary["client"] != "mock":
         yield _cost(summary)
+    yield from _comparison(summary["comparison"] or {})
+    for gate in summary["gates"]:
+        yield f"gate {gate['outcome']}: {make_plain(gate['sentence'])}"
     for name, error in summary["metric_errors"].items():
         yield f"{make_plain(name)}: n/a, it failed: {make_plain(error)}"
+
+
+def _comparison(comparison: Record) -> Iterator[str]:
+    if comparison:
+        yield f"compared with {comparison['baseline']}, {comparison['pairs']} pairs of dialogues"
+    for note in comparison.get("notes", ()):
+        yield f"left out: {make_plain(note)}"
+    for contrast in comparison.values():
+        if isinstance(contrast, dict) and "sentence" in contrast:
+            yield make_plain(contrast["sentence"])
 
 
 def _count_dialogues(counts: Record) -> str:
@@ -68,13 +81,18 @@ def _intervals(summary: Record) -> Iterator[str]:
         if interval is not None:
             low, high = interval["low"], interval["high"]
             yield f"{make_plain(name)}: {low:.4f} to {high:.4f} (95 %, n = {interval['n']})"
+            if "warning" in interval:
+                yield f"{make_plain(name)}: {interval['warning']}"
+        elif name in summary["no_interval"]:
+            yield f"{make_plain(name)}: no interval, {summary['no_interval'][name]}"
 
 
 def _cost(summary: Record) -> str:
     tokens, cost = summary["tokens"], summary["cost"]
     sent = f"tokens: {tokens['input']:,} in, {tokens['output']:,} out"
     if cost["usd"] is None:
-        return f"{sent}, cost unknown (no price for {make_plain(summary['model'])})"
+        models = make_plain(", ".join(cost.get("unknown_models", ())) or summary["model"])
+        return f"{sent}, cost unknown (no price for {models})"
     return f"{sent}, cost: ${cost['usd']:.4f} ({cost['prices_as_of']})"
 
 
