@@ -17,6 +17,7 @@ from pytest_experiment_profiler.metrics.scores import own_values
 from pytest_experiment_profiler.pricing import FREE_CLIENTS
 from pytest_experiment_profiler.provenance import parse_experiment
 from pytest_experiment_profiler.reports.failure import explain_failure
+from pytest_experiment_profiler.reports.plain import make_plain
 from pytest_experiment_profiler.reports.progress import show_progress
 from pytest_experiment_profiler.reports.table import list_notes, render_table
 from pytest_experiment_profiler.runlog import read_records, read_run, read_transcripts
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.command(options)
     except ExperimentError as error:
-        _say(str(error), sys.stderr)
+        _say(make_plain(str(error)), sys.stderr)
         return FAILED if isinstance(error, RunFolderError) and options.command is _run else WRONG
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -42,17 +42,32 @@ def read_dialogues(path: Path) -> Iterator[Dialogue]:
         yield _dialogue(row, path, position)
 
 
-def check_dataset(path: Path) -> tuple[list[Problem], dict[str, int]]:
-    """Look through a dataset: its problems, and the line of each dialogue id."""
+def compile_pattern(pattern: str) -> str | None:
+    """Say what keeps a pattern from being a regular expression, if anything does."""
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        return f"the regex {pattern!r} is wrong: {error}"
+    return None
+
+
+def check_dataset(
+    path: Path, check_pattern: Callable[[str], str | None] = compile_pattern
+) -> tuple[list[Problem], dict[str, int]]:
+    """Look through a dataset: its problems, and the line of each dialogue id.
+
+    `check_pattern` says what is wrong with a fact's regular expression.
+    """
     problems: list[Problem] = []
     lines: dict[str, int] = {}
     found = 0
     for row in read_rows(path):
         messages = _row_messages(row)
         if not messages:
+            messages = _pattern_messages(row.values, check_pattern)
             dialogue_id = row.values["dialogue_id"]
             if dialogue_id in lines:
-                messages = [
+                messages += [
                     f"duplicate dialogue_id {dialogue_id!r} (first in line {lines[dialogue_id]})"
                 ]
             lines.setdefault(dialogue_id, row.line)
@@ -83,7 +98,7 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 def _dialogue(row: Row, path: Path, position: int) -> Dialogue:
     values = row.values
-    known = ("dialogue_id", "system", "user", "turns", "required_facts")
+    known = ("dialogue_id", "system", "user", "turns", "required_facts", "_place")
     return Dialogue(
         dialogue_id=values["dialogue_id"],
         system=values.get("system"),
@@ -105,7 +120,8 @@ def _row_messages(row: Row) -> list[str]:
     values = row.values
     if ("user" in values) == ("turns" in values):
         both = "user" in values
-        return ["give either user or turns, not both" if both else "required key 'user' is missing"]
+        missing = f"required key 'user' is missing{documents.find_near('user', values)}"
+        return ["give either user or turns, not both" if both else missing]
     turns = len(values.get("turns", "u"))
     messages = [m for fact in values.get("required_facts", ()) for m in _fact_messages(fact, turns)]
     return messages + _text_messages(values)
@@ -118,7 +134,16 @@ def _fact_messages(fact: Any, turns: int) -> Iterator[str]:  # noqa: ANN401 -- a
     if len(forms) != 1:
         yield f"a fact has exactly one of {', '.join(FACT_FORMS)}, not {len(forms)}"
     if fact.get("turn", 0) >= turns:
-        yield f"a fact names turn {fact['turn']}, but the dialogue's last turn is {turns - 1} (from 0)"
+        last = f"the dialogue's last turn is {turns - 1} (from 0)"
+        yield f"a fact names turn {fact['turn']}, but {last}"
+
+
+def _pattern_messages(
+    values: Mapping[str, Any], check_pattern: Callable[[str], str | None]
+) -> list[str]:
+    facts = (fact for fact in values.get("required_facts", ()) if isinstance(fact, dict))
+    found = (check_pattern(fact["regex"]) for fact in facts if "regex" in fact)
+    return [message for message in found if message]
 
 
 def _text_messages(values: Mapping[str, Any]) -> list[str]:
@@ -243,7 +268,7 @@ def _broken_json(error: Exception, line: int, column: int) -> Row:
     if isinstance(error, json.JSONDecodeError):
         extra = error.doc.count("\n", 0, error.pos) + 1
         line = max(line, extra) if extra > 1 else line
-        return Row(line, error.colno, None, f"not JSON: {error.msg}")
+        return Row(line, error.colno, None, f"not JSON: {error.msg.removesuffix(' at')}")
     reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
     return Row(line, column, None, f"not JSON: {reason}")
 

@@ -6,7 +6,7 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -167,14 +167,14 @@ def accepts(values: Any, schema: Schema, root: Schema) -> bool:  # noqa: ANN401
 
 
 _NOTES = frozenset({"$schema", "$id", "$defs", "title", "description", "default", "x-expected"})
-_TYPES = {
+_TYPES: Mapping[str, Callable[[Any], bool]] = {
     "object": lambda v: isinstance(v, dict),
     "array": lambda v: isinstance(v, list),
     "string": lambda v: isinstance(v, str),
     "boolean": lambda v: isinstance(v, bool),
     "null": lambda v: v is None,
     "integer": lambda v: isinstance(v, int) and not isinstance(v, bool),
-    "number": lambda v: isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v),
+    "number": lambda v: _TYPES["integer"](v) or (isinstance(v, float) and math.isfinite(v)),
 }
 
 
@@ -213,7 +213,7 @@ _KEYWORDS: Mapping[str, Any] = {
         not (isinstance(v, list) and d) or len({str(x) for x in v}) == len(v)
     ),
     "minProperties": lambda v, d, _s, _r: not isinstance(v, dict) or len(v) >= d,
-    "enum": lambda v, d, _s, _r: v in d,
+    "enum": lambda v, d, _s, _r: any(v == x and type(v) is type(x) for x in d),
     "const": lambda v, d, _s, _r: v == d and type(v) is type(d),
     "minimum": lambda v, d, _s, _r: not _TYPES["number"](v) or v >= d,
     "exclusiveMinimum": lambda v, d, _s, _r: not _TYPES["number"](v) or v > d,
@@ -262,7 +262,7 @@ def _expected(error: Any) -> str:  # noqa: ANN401 -- jsonschema's error
     if "x-expected" in error.schema:
         return str(error.schema["x-expected"])
     if error.validator == "enum":
-        hint = suggest(error.instance, error.validator_value)
+        hint = find_near(error.instance, error.validator_value)
         return "one of " + ", ".join(map(str, error.validator_value)) + hint
     kinds = {
         "object": "a mapping",
@@ -277,9 +277,9 @@ def _expected(error: Any) -> str:  # noqa: ANN401 -- jsonschema's error
 
 def _show(value: Any) -> str:  # noqa: ANN401 -- the wrong value
     if isinstance(value, dict):
-        return "a mapping"
+        return "a mapping" if value else "an empty mapping"
     if isinstance(value, list):
-        return "a list"
+        return "a list" if value else "an empty list"
     if value is None:
         return "empty"
     if isinstance(value, str):
@@ -289,7 +289,10 @@ def _show(value: Any) -> str:  # noqa: ANN401 -- the wrong value
 
 def suggest(word: object, known: list[str]) -> str:
     """Return " (did you mean ...?)" where a known word is near, else what is allowed."""
-    near = difflib.get_close_matches(str(word), known, n=1)
-    if near:
-        return f" (did you mean {near[0]!r}?)"
-    return f" (allowed: {', '.join(known)})" if known else ""
+    return find_near(word, known) or (f" (allowed: {', '.join(known)})" if known else "")
+
+
+def find_near(word: object, known: Iterable[object]) -> str:
+    """Return " (did you mean ...?)" where a known word is near, else nothing."""
+    near = difflib.get_close_matches(str(word), map(str, known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

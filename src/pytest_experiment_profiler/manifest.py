@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_experiment_profiler import dialogues, documents
 from pytest_experiment_profiler.errors import ManifestError, Problem
 from pytest_experiment_profiler.experiment import Budget, Experiment
+from pytest_experiment_profiler.metrics.facts import check_pattern
+from pytest_experiment_profiler.reports.plain import make_plain, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,7 +45,7 @@ def check_manifest(path: Path, fallback: Path) -> Checked:
     problems = _problems(path, document, faults)
     lines: dict[str, int] = {}
     if dataset is not None:
-        found, lines = dialogues.check_dataset(dataset)
+        found, lines = dialogues.check_dataset(dataset, check_pattern)
         problems += found
         default = dataset.parent / "mock_responses.json"
         mock = mock or (default if default.is_file() else None)
@@ -102,9 +104,20 @@ def _find(
                 return Path(candidate.resolve()), []
         except (OSError, ValueError):
             break
-    near = documents.suggest(Path(text).name, _names(tried[0].parent))
-    message = f"no such file: {text}{near if 'did you mean' in near else ''}; tried "
-    return None, [documents.Fault((key,), message + ", ".join(map(str, tried)))]
+    if any(_is_folder(candidate) for candidate in tried):
+        hint = " (it is a folder)"
+    else:
+        hint = documents.find_near(Path(text).name, _names(tried[0].parent))
+    places = ", ".join(str(path) for path in tried)
+    message = f"no such file: {shorten(text, 200)}{hint}; tried {shorten(places, 1000)}"
+    return None, [documents.Fault((key,), make_plain(message))]
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _names(folder: Path) -> list[str]:

@@ -233,11 +233,12 @@ def _is_manifest(node: object) -> bool:
 def _failing() -> Iterator[None]:
     """Turn an error meant for people into a failure without a traceback."""
     from pytest_experiment_profiler.errors import ExperimentError  # noqa: PLC0415
+    from pytest_experiment_profiler.reports.plain import make_plain  # noqa: PLC0415
 
     try:
         yield
     except ExperimentError as error:
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
+        raise pytest.fail.Exception(make_plain(str(error)), pytrace=False) from None
 
 
 def _encoding() -> str:

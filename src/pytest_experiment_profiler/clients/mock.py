@@ -51,8 +51,7 @@ class MockClient:
 
     def _find(self, prompt: Prompt) -> Any:  # noqa: ANN401 -- a text or an object of the script
         if prompt.dialogue_id not in self._script:
-            near = documents.suggest(prompt.dialogue_id, list(self._script)[:1000])
-            hint = near if "did you mean" in near else ""
+            hint = documents.find_near(prompt.dialogue_id, list(self._script)[:1000])
             raise ClientError(
                 f"no mock answer for this dialogue in {self._path}{hint}", kind="no_mock_answer"
             )
