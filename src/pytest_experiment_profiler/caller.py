@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.budget import NOTHING, Charge, most_input_tokens, reserve_all
 from pytest_experiment_profiler.experiment import Attempt, Failure, Prompt, Reply, Turn
-from pytest_experiment_profiler.pricing import price_usd
+from pytest_experiment_profiler.pricing import count_tokens, price_usd
 from pytest_experiment_profiler.recall import LOST, Call
 from pytest_experiment_profiler.records import hash_prompt
 
@@ -189,10 +189,8 @@ def worst_case(prompt: Prompt, *, priced: bool) -> Charge:
 
 def actual_cost(reply: Reply, prompt: Prompt, *, priced: bool) -> Charge:
     """Say what an answer cost, priced by the model that answered."""
-    usage = reply.usage
-    names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-    tokens = sum(usage.get(name) or 0 for name in (*names, "output_tokens"))
-    usd = price_usd(reply.model or prompt.model, usage) if priced else None
+    tokens = sum(count_tokens(reply.usage))
+    usd = price_usd(reply.model or prompt.model, reply.usage) if priced else None
     if usd is None and priced:
         return worst_case(prompt, priced=priced)
     return Charge(usd or Decimal(0), tokens)

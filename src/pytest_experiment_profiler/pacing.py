@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from pytest_experiment_profiler.errors import ClientError, Scope
 from pytest_experiment_profiler.experiment import Attempt, Failure, Reply
@@ -113,10 +114,13 @@ async def _try(
 
     try:
         async with asyncio.timeout(left_s):
-            reply: object = await attempt()
-        if not isinstance(reply, Reply) or not isinstance(reply.text, str):
+            reply = await attempt()
+        if not isinstance(cast("object", reply), Reply):
             name = type(reply).__name__
             return None, ClientError(f"the client returned {name}, not a Reply", kind="TypeError")
+        if not isinstance(reply.text, str) or not isinstance(reply.usage, Mapping):
+            message = "the client's Reply needs a text that is str and a usage that is a mapping"
+            return None, ClientError(message, kind="TypeError")
     except ClientError as error:
         return None, error
     except TimeoutError:

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 FREE_CLIENTS = frozenset({"mock", "replay"})
 """Clients whose answers cost nothing."""
 
+_INPUT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+def count_tokens(usage: Mapping[str, Any]) -> tuple[int, int]:
+    """Count an answer's tokens, in and out; what is no number counts nothing."""
+    counts = {name: count for name, count in usage.items() if isinstance(count, int)}
+    return sum(counts.get(name, 0) for name in _INPUT), counts.get("output_tokens", 0)
+
 
 def price_usd(
     model: str | None, usage: Mapping[str, Any], at: datetime | None = None
@@ -33,7 +41,7 @@ def price_usd(
             return None
         context = {"speed": usage["speed"]} if usage.get("speed") else {}
         price = found.calc_price(genai_request_timestamp=at, price_context=context)
-    except (LookupError, ValueError, AttributeError):
+    except (LookupError, ValueError, AttributeError, TypeError):
         return None
     return price.total_price
 

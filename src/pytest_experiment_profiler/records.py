@@ -42,13 +42,13 @@ def dialogue_record(dialogue: Dialogue) -> dict[str, Any]:
         values["turns"] = list(dialogue.turns)
     values["required_facts"] = [fact_record(fact) for fact in dialogue.required_facts]
     place = {"file": str(dialogue.file), "line": dialogue.line, "position": dialogue.position}
-    return values | dict(dialogue.extra) | {"place": place}
+    return values | dict(dialogue.extra) | {"_place": place}
 
 
 def parse_dialogue(values: Record) -> Dialogue:
     """Read a dialogue back from its record."""
-    known = ("dialogue_id", "system", "user", "turns", "required_facts", "place")
-    place = values["place"]
+    known = ("dialogue_id", "system", "user", "turns", "required_facts", "_place")
+    place = values["_place"]
     return Dialogue(
         dialogue_id=values["dialogue_id"],
         system=values.get("system"),

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+MAX_DEPTH = 30
+"""How deep metadata may nest; what is deeper is left out."""
+
 _DERIVED = ("dialogues", "scores")
 _LOGS = (*_DERIVED, "requests", "responses")
 FILES = ("run.json", *(f"{name}.jsonl" for name in _LOGS), "summary.json")
@@ -49,15 +52,17 @@ def encode(values: Mapping[str, Any]) -> bytes:
     """
     try:
         return (json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return (json.dumps(_plain(values), allow_nan=False) + "\n").encode()
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 -- anything a client may put into its metadata
+def _plain(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 -- anything a client may bring
+    if depth > MAX_DEPTH:
+        return "..."
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item, depth + 1) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value if isinstance(value, str | int | float | None) else str(value)
@@ -274,6 +279,8 @@ def read_run(folder: Path) -> Record:
         raise RunFolderError(f"{folder} is no run folder: it holds no run.json") from error
     except (OSError, ValueError) as error:
         raise RunFolderError(f"{folder / 'run.json'} can't be read: {error}") from error
+    if not isinstance(values, dict):
+        raise RunFolderError(f"{folder / 'run.json'} doesn't describe a run")
     return values
 
 
