@@ -10,6 +10,7 @@ from pytest_experiment_profiler import dialogues, documents
 from pytest_experiment_profiler.errors import ManifestError, Problem
 from pytest_experiment_profiler.experiment import Budget, Experiment
 from pytest_experiment_profiler.metrics.facts import check_pattern
+from pytest_experiment_profiler.models import load_models, takes_temperature
 from pytest_experiment_profiler.reports.plain import make_plain, shorten
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def check_manifest(path: Path, fallback: Path) -> Checked:
     if not isinstance(document.values, dict):
         raise ManifestError(_problems(path, document, faults))
     values = document.values
-    faults += _metric_faults(values)
+    faults += [*_metric_faults(values), *_temperature_faults(values)]
     dataset, missing = _find(values.get("dataset_path"), "dataset_path", path, fallback)
     faults += missing
     mock, missing = _find(values.get("mock_responses"), "mock_responses", path, fallback)
@@ -92,6 +93,16 @@ def _metric_faults(values: Mapping[str, Any]) -> Iterator[documents.Fault]:
         yield documents.Fault(("metrics", names.index("geometric_mean")), message)
 
 
+def _temperature_faults(values: Mapping[str, Any]) -> Iterator[documents.Fault]:
+    model, temperature = values.get("model"), values.get("temperature")
+    if not isinstance(model, str) or temperature is None or temperature == 1:
+        return
+    if takes_temperature(model) is False:
+        accepting = ", ".join(load_models()["temperature"]["accepted"])
+        message = f"{model} takes no temperature; leave it out, or take one of {accepting}"
+        yield documents.Fault(("temperature",), message)
+
+
 def _find(
     text: object, key: str, path: Path, fallback: Path
 ) -> tuple[Path | None, list[documents.Fault]]:
@@ -136,7 +147,7 @@ def _experiment(
         experiment_id=values["experiment_id"],
         model=values["model"],
         max_tokens=values["max_tokens"],
-        temperature=values.get("temperature"),
+        temperature=_temperature(values),
         path=path,
         dataset_path=dataset,
         mock_responses=mock,
@@ -152,6 +163,14 @@ def _experiment(
         refusal_patterns=tuple(refusals.get("patterns", ())),
         gates=values.get("gates", {}),
     )
+
+
+def _temperature(values: Mapping[str, Any]) -> float | None:
+    """Leave out what is the default of a model that takes nothing else."""
+    if takes_temperature(values["model"]) is False:
+        return None
+    temperature: float | None = values.get("temperature")
+    return temperature
 
 
 def _metrics(names: list[str] | tuple[str, ...]) -> tuple[str, ...]:
