@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from pytest_experiment_profiler.errors import RunFolderError
 from pytest_experiment_profiler.experiment import Attempt
@@ -36,15 +36,15 @@ class Recall:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._requests_path = folder / "requests.jsonl"
-        self._responses_path = folder / "responses.jsonl"
+        self._requests = _open(folder / "requests.jsonl")
+        self._responses = _open(folder / "responses.jsonl")
         self._sent: dict[Call, list[Span]] = {}
         self._answered: dict[Call, Span] = {}
         self._hashes: dict[tuple[str, int, int], str] = {}
-        for call, span in _index(self._requests_path):
+        for call, span in _index(self._requests):
             self._sent.setdefault(call, []).append(span)
             self._hashes[call[:3]] = call.prompt_hash
-        for call, span in _index(self._responses_path):
+        for call, span in _index(self._responses):
             self._answered[call] = span
 
     def find(self, call: Call) -> tuple[Span, Span] | None:
@@ -55,8 +55,13 @@ class Recall:
 
     def read(self, spans: tuple[Span, Span]) -> Turn:
         """Read a call back."""
-        request = _read(self._requests_path, spans[0])
-        return parse_turn(request, _read(self._responses_path, spans[1]))
+        request = _read(self._requests, spans[0])
+        return parse_turn(request, _read(self._responses, spans[1]))
+
+    def recorded(self, call: Call) -> Turn | None:
+        """Read a call back by what it sent."""
+        spans = self.find(call)
+        return None if spans is None else self.read(spans)
 
     def lost_attempts(self, call: Call) -> int:
         """Count the attempts of which nothing but the request was logged."""
@@ -67,7 +72,7 @@ class Recall:
         key = (prompt.dialogue_id, prompt.repeat, prompt.turn)
         if key not in self._hashes:
             return None
-        return _read(self._requests_path, self._sent[Call(*key, self._hashes[key])][-1])
+        return _read(self._requests, self._sent[Call(*key, self._hashes[key])][-1])
 
     @property
     def dialogue_ids(self) -> list[str]:
@@ -86,30 +91,40 @@ class Recall:
         for call, spans in self._sent.items():
             if call not in self._answered:
                 for span in spans:
-                    yield parse_prompt(_read(self._requests_path, span))
+                    yield parse_prompt(_read(self._requests, span))
 
 
-def _index(path: Path) -> Iterator[tuple[Call, Span]]:
-    offset = 0
+def _open(path: Path) -> BinaryIO | None:
     try:
-        with path.open("rb") as file:
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return
-                yield _call(json.loads(line)), Span(offset, len(line))
-                offset += len(line)
+        return path.open("rb")
     except FileNotFoundError:
-        return
-    except (OSError, ValueError, KeyError) as error:
-        raise RunFolderError(f"{path}, byte {offset}: not a line of a log: {error!r}") from error
+        return None
+    except OSError as error:
+        raise RunFolderError(f"{path} can't be read: {error.strerror or error}") from error
+
+
+def _index(file: BinaryIO | None) -> Iterator[tuple[Call, Span]]:
+    offset = 0
+    for line in file or ():
+        if not line.endswith(b"\n"):
+            return
+        try:
+            call = _call(json.loads(line))
+        except (ValueError, KeyError, TypeError) as error:
+            name = getattr(file, "name", "")
+            raise RunFolderError(
+                f"{name}, byte {offset}: not a line of a log: {error!r}"
+            ) from error
+        yield call, Span(offset, len(line))
+        offset += len(line)
 
 
 def _call(values: Record) -> Call:
     return Call(values["dialogue_id"], values["repeat"], values["turn"], values["prompt_hash"])
 
 
-def _read(path: Path, span: Span) -> Record:
-    with path.open("rb") as file:
-        file.seek(span.offset)
-        values: Record = json.loads(file.read(span.length))
+def _read(file: BinaryIO | None, span: Span) -> Record:
+    assert file is not None  # noqa: S101 -- the span was found in it
+    file.seek(span.offset)
+    values: Record = json.loads(file.read(span.length))
     return values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.errors import UsageError
@@ -38,12 +39,14 @@ class Choice:
 
 
 def choose_client(asked: str, experiment: Experiment, environment: Mapping[str, str]) -> Choice:
-    """Settle which client answers; `asked` is "auto" or a name in CLIENTS.
+    """Settle which client answers; `asked` is "auto", a name in CLIENTS or a run folder.
 
     Raise UsageError where "auto" finds neither credentials nor mock answers.
     """
     if asked == "mock":
         return Choice(name="mock", reason="asked for")
+    if asked not in {"auto", "anthropic"}:
+        return Choice(name="replay", reason=asked)
     if asked == "anthropic" or any(environment.get(name) for name in CREDENTIALS):
         base_url = environment.get("ANTHROPIC_BASE_URL", "").rstrip("/")
         foreign = base_url if base_url and base_url != ANTHROPIC_URL else None
@@ -57,9 +60,9 @@ def choose_client(asked: str, experiment: Experiment, environment: Mapping[str, 
     )
 
 
-def open_client(name: str, experiment: Experiment) -> Client:
-    """Make the client of that name for an experiment."""
-    return CLIENTS[name](experiment)
+def open_client(choice: Choice, experiment: Experiment) -> Client:
+    """Make the client that was chosen for an experiment."""
+    return CLIENTS[choice.name](choice, experiment)
 
 
 def name_client(client: Client) -> str:
@@ -68,16 +71,28 @@ def name_client(client: Client) -> str:
     return module if package == __name__ and module in CLIENTS else type(client).__name__
 
 
-def _anthropic(experiment: Experiment) -> Client:
+def _anthropic(_choice: Choice, experiment: Experiment) -> Client:
     from pytest_experiment_profiler.clients.anthropic import AnthropicClient  # noqa: PLC0415 -- 2 s
 
     return AnthropicClient(experiment.timeout_s)
 
 
-def _mock(experiment: Experiment) -> Client:
+def _mock(_choice: Choice, experiment: Experiment) -> Client:
     from pytest_experiment_profiler.clients.mock import MockClient  # noqa: PLC0415 -- one of several
 
     return MockClient(experiment.mock_responses)
 
 
-CLIENTS: Mapping[str, Callable[[Experiment], Client]] = {"anthropic": _anthropic, "mock": _mock}
+def _replay(choice: Choice, experiment: Experiment) -> Client:
+    from pytest_experiment_profiler.clients.replay import ReplayClient  # noqa: PLC0415 -- likewise
+
+    folder = Path(choice.reason)
+    below = folder / experiment.experiment_id
+    return ReplayClient(below if (below / "run.json").exists() else folder)
+
+
+CLIENTS: Mapping[str, Callable[[Choice, Experiment], Client]] = {
+    "anthropic": _anthropic,
+    "mock": _mock,
+    "replay": _replay,
+}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import warnings
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pytest_experiment_profiler.clients import ANTHROPIC_URL, CREDENTIALS
-from pytest_experiment_profiler.errors import ClientError, UsageError
+from pytest_experiment_profiler.errors import ClientError, RateLimit, UsageError
 from pytest_experiment_profiler.experiment import Prompt, Reply
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ _HOPELESS = frozenset({"enforced_spend_limit_reached", "contract_spend_limit_rea
 _EVERY_CALL = frozenset({401, 402, 403, 404})
 _RETRYABLE = frozenset({408, 409, 429})
 _SAMPLING = re.compile(r"\b(temperature|top_p|top_k)\b")
+_LIMITS = ("requests", "tokens", "input-tokens", "output-tokens")
 _SHOWN_BYTES = 200
 
 
@@ -34,6 +37,8 @@ class AnthropicClient:
         _check_base_url()
         self._sdk = _open_sdk(timeout_s)
         _check_credentials(self._sdk)
+        key = self._sdk.api_key or self._sdk.auth_token or ""
+        self.account = (str(self._sdk.base_url), hashlib.sha256(key.encode()).hexdigest())
 
     async def complete(self, prompt: Prompt) -> Reply:
         """Send a prompt once; raise ClientError for everything that is no message."""
@@ -52,9 +57,7 @@ class AnthropicClient:
         except anthropic.APIStatusError as error:
             raise _refused_request(error) from error
         except anthropic.APIConnectionError as error:
-            cause = error.__cause__ or error
-            message = f"no answer from {self._sdk.base_url}: {cause}"
-            raise ClientError(message, retryable=True, kind=type(error).__name__) from error
+            raise _no_answer(error, str(self._sdk.base_url)) from error
         return _reply(response.content, response.headers)
 
     async def aclose(self) -> None:
@@ -113,6 +116,19 @@ def _body(prompt: Prompt) -> dict[str, Any]:
     return body
 
 
+def _no_answer(error: anthropic.APIConnectionError, url: str) -> ClientError:
+    import httpx2  # noqa: PLC0415 -- comes with the SDK
+
+    cause = error.__cause__ or error
+    unsent = isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.InvalidURL)
+    return ClientError(
+        f"no answer from {url}: {cause or type(cause).__name__}",
+        retryable=True,
+        kind=type(error).__name__,
+        lost=not unsent,
+    )
+
+
 def _refused_request(error: anthropic.APIStatusError) -> ClientError:
     status, headers = error.status_code, error.response.headers
     retryable = status in _RETRYABLE or status >= 500  # noqa: PLR2004
@@ -127,6 +143,7 @@ def _refused_request(error: anthropic.APIStatusError) -> ClientError:
         status=status,
         kind=error.error_code or error.type or "http_error",
         scope="run" if hopeless or sampling or status in _EVERY_CALL else "call",
+        limits=_read_limits(headers),
     )
 
 
@@ -143,7 +160,6 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _seconds_until(date: str) -> float | None:
-    from datetime import UTC, datetime  # noqa: PLC0415 -- for a rare header
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 -- likewise
 
     try:
@@ -156,6 +172,22 @@ def _seconds_until(date: str) -> float | None:
     return seconds if seconds > 0 else None
 
 
+def _read_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
+    """Read the rate-limit headers; none at all is the common case of servers of one's own."""
+    limits = []
+    for kind in _LIMITS if "anthropic-ratelimit-requests-limit" in headers else ():
+        start = f"anthropic-ratelimit-{kind}-"
+        try:
+            limit, remaining = float(headers[f"{start}limit"]), float(headers[f"{start}remaining"])
+            reset = datetime.fromisoformat(headers[f"{start}reset"])
+            reset_s = (reset - datetime.now(UTC)).total_seconds()
+        except (KeyError, ValueError, TypeError):
+            continue
+        if 0 <= remaining <= limit < float("inf"):
+            limits.append(RateLimit(kind, limit, remaining, max(0.0, reset_s)))
+    return tuple(limits)
+
+
 def _reply(content: bytes, headers: Mapping[str, str]) -> Reply:
     try:
         body = json.loads(content)
@@ -163,7 +195,7 @@ def _reply(content: bytes, headers: Mapping[str, str]) -> Reply:
         body = None
     if not _is_message(body):
         message = f"the answer is no message of the API: {_show(content)}"
-        raise ClientError(message, retryable=True, status=200, kind="not_a_message")
+        raise ClientError(message, retryable=True, status=200, kind="not_a_message", lost=True)
     texts = [b["text"] for b in body["content"] if b.get("type") == "text" and "text" in b]
     thinking = [b.get("thinking", "") for b in body["content"] if b.get("type") == "thinking"]
     metadata = {"message_id": body.get("id"), "stop_details": body.get("stop_details")}
@@ -176,6 +208,7 @@ def _reply(content: bytes, headers: Mapping[str, str]) -> Reply:
         request_id=headers.get("request-id"),
         model=body.get("model"),
         metadata={key: value for key, value in metadata.items() if value is not None},
+        limits=_read_limits(headers),
     )
 
 
