@@ -17,11 +17,11 @@ from pytest_experiment_profiler.runlog import read_records, read_run
 from pytest_experiment_profiler.statistics import Unit, join_repeats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pytest_experiment_profiler.contrasts import Contrast
-    from pytest_experiment_profiler.experiment import Dialogue, Value
+    from pytest_experiment_profiler.experiment import Dialogue, Experiment, Value
     from pytest_experiment_profiler.records import Record
 
 SETTINGS = {
@@ -32,6 +32,7 @@ SETTINGS = {
 """What must agree for a metric to mean the same in both runs."""
 
 FEW_NAMES = 3
+INTERSECTION = "--experiment-intersection, in the shell --intersection, compares what both share"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,6 +102,24 @@ def compare_runs(
     )
 
 
+def find_baseline(path: Path, experiment_id: str) -> RunScores:
+    """Read the run that a path names: a run folder, or one below it of the experiment's name.
+
+    Raise UsageError where there is none, or none that is whole.
+    """
+    below = path / experiment_id
+    folder = below if (below / "run.json").exists() else path
+    try:
+        summary = json.loads((folder / "summary.json").read_text("utf-8"))
+        status = summary["status"]
+        scores = read_scores(folder)
+    except (OSError, ValueError, KeyError, TypeError, RunFolderError) as error:
+        raise UsageError(f"{path} is no baseline: no whole run folder ({error})") from error
+    if status != "complete":
+        raise UsageError(f"{folder} is no baseline: its run is {status}")
+    return scores
+
+
 def read_scores(folder: Path) -> RunScores:
     """Read what a run folder says of its dialogues; raise RunFolderError where it is no run."""
     run = read_run(folder)
@@ -121,6 +140,32 @@ def read_scores(folder: Path) -> RunScores:
         gates=gates,
         dialogues={d.dialogue_id: _scored(d, repeats[d.dialogue_id]) for d in dialogues},
     )
+
+
+def check_comparable(
+    baseline: RunScores,
+    experiment: Experiment,
+    dialogues: Iterable[Dialogue],
+    definitions_version: str,
+    *,
+    intersection: bool,
+) -> None:
+    """Raise UsageError, before anything is sent, where a run could not be compared."""
+    candidate = RunScores(
+        folder=experiment.path,
+        metrics=experiment.metrics,
+        settings={
+            "fact_mode": experiment.fact_mode,
+            "detector": experiment.detector,
+            "refusal_patterns": list(experiment.refusal_patterns),
+            "definitions_version": definitions_version,
+        },
+        gates=experiment.gates,
+        dialogues={
+            d.dialogue_id: Scored(content=_hash(d), complete=True, units={}) for d in dialogues
+        },
+    )
+    _find_obstacles(baseline, candidate, intersection=intersection)
 
 
 def _repeat(record: Record) -> _Repeat:
@@ -184,15 +229,8 @@ def compare(
     intersection: bool = False,
 ) -> Comparison:
     """Compare two runs that were read; see `compare_runs`."""
+    metrics, obstacles = _find_obstacles(baseline, candidate, intersection=intersection)
     ids, left_out = _match(baseline, candidate)
-    metrics, clashes = _agreeing_metrics(baseline, candidate)
-    obstacles = [*_missing(left_out), *clashes]
-    if obstacles and not (intersection and metrics):
-        advice = "ask for the intersection" if metrics else "summarize --rescore both"
-        raise UsageError(
-            f"{candidate.folder} can't be compared with {baseline.folder}: "
-            f"{'; '.join(obstacles)} ({advice})"
-        )
     old, new = baseline.dialogues, candidate.dialogues
     pairs = [Pair(name, old[name].units, new[name].units) for name in ids]
     return Comparison(
@@ -203,6 +241,22 @@ def compare(
         notes=tuple(obstacles),
         metrics=contrast_all(pairs, metrics, candidate.gates if gates is None else gates),
     )
+
+
+def _find_obstacles(
+    baseline: RunScores, candidate: RunScores, *, intersection: bool
+) -> tuple[list[str], list[str]]:
+    """List the metrics to compare, and what stands in the way of the rest; or raise UsageError."""
+    _, left_out = _match(baseline, candidate)
+    metrics, clashes = _agreeing_metrics(baseline, candidate)
+    obstacles = [*_missing(left_out), *clashes]
+    if obstacles and not (intersection and metrics):
+        advice = INTERSECTION if metrics else "summarize --rescore both"
+        raise UsageError(
+            f"{candidate.folder} can't be compared with {baseline.folder}: "
+            f"{'; '.join(obstacles)} ({advice})"
+        )
+    return metrics, obstacles
 
 
 def comparison_record(comparison: Comparison) -> Record:

@@ -1,0 +1,20 @@
+"""`compare`: two run folders, pair by pair."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_experiment_profiler.commands.output import WELL, say
+from pytest_experiment_profiler.comparison import compare, comparison_record, read_scores
+from pytest_experiment_profiler.reports.table import list_contrasts
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def compare_folders(options: argparse.Namespace) -> int:
+    """Print how a candidate run differs from its baseline."""
+    baseline, candidate = read_scores(options.baseline), read_scores(options.candidate)
+    found = compare(baseline, candidate, intersection=options.intersection)
+    say("\n".join(list_contrasts(comparison_record(found))))
+    return WELL

@@ -1,0 +1,145 @@
+"""`run`: an experiment without pytest."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_experiment_profiler import clients, engine, manifest
+from pytest_experiment_profiler.commands.output import (
+    FAILED,
+    INTERRUPTED,
+    WELL,
+    say,
+    say_summary,
+)
+from pytest_experiment_profiler.comparison import check_comparable, find_baseline
+from pytest_experiment_profiler.dialogues import read_dialogues
+from pytest_experiment_profiler.loop import LoopThread
+from pytest_experiment_profiler.metrics.definitions import name_definitions
+from pytest_experiment_profiler.models import find_deprecation
+from pytest_experiment_profiler.plan import plan_run
+from pytest_experiment_profiler.reports.failure import explain_failure
+from pytest_experiment_profiler.reports.progress import show_bar
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from pytest_experiment_profiler.comparison import RunScores
+    from pytest_experiment_profiler.experiment import Experiment
+    from pytest_experiment_profiler.manifest import Checked
+
+INTERRUPTION = "interrupted"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run a manifest, or say what it would send."""
+    checked = manifest.check_manifest(options.config, Path.cwd())
+    experiment = checked.experiment
+    choice = clients.choose_client(options.client, experiment, os.environ)
+    say(str(choice))
+    deprecation = find_deprecation(experiment.model) if choice.name == "anthropic" else None
+    if deprecation:
+        say(deprecation)
+    if options.plan:
+        folder = options.output_dir / experiment.experiment_id
+        say("\n".join(plan_run(experiment, choice.name, folder, resume=options.resume).lines()))
+        return WELL
+    with _serving() as loop:
+        held = _start(options, checked, choice, loop)
+        _follow(held)
+        held.finish()
+    return _conclude(options, held)
+
+
+def _start(
+    options: argparse.Namespace, checked: Checked, choice: clients.Choice, loop: LoopThread
+) -> engine.Run:
+    options.baseline and find_baseline(options.baseline, checked.experiment.experiment_id)
+    setting = engine.Setting(
+        client=clients.open_client(choice, checked.experiment),
+        base_url=choice.base_url,
+        output=options.output_dir,
+        loop=loop,
+        own_metrics={},
+        resume=options.resume,
+        budget=engine.open_budget(options.budget_usd),
+        baseline=_find_baseline(options, checked.experiment),
+        intersection=options.intersection,
+    )
+    return engine.start_run(checked, setting)
+
+
+def _find_baseline(options: argparse.Namespace, experiment: Experiment) -> RunScores | None:
+    if not options.baseline:
+        return None
+    baseline = find_baseline(options.baseline, experiment.experiment_id)
+    dialogues = read_dialogues(experiment.dataset_path)
+    version = name_definitions()
+    check_comparable(baseline, experiment, dialogues, version, intersection=options.intersection)
+    return baseline
+
+
+@contextmanager
+def _serving() -> Iterator[LoopThread]:
+    """Have a thread for the calls; SIGTERM is taken for Ctrl-C meanwhile."""
+    loop = LoopThread()
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield loop
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        loop.close()
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _follow(run: engine.Run) -> None:
+    """Show how a run goes on, and each failure; stop it on Ctrl-C."""
+    try:
+        with show_bar(sys.stderr) as show:
+            for transcripts in run.take_transcripts(lambda: show(run.standing())):
+                show(run.standing())
+                for transcript in transcripts:
+                    if transcript.outcome == "error":
+                        say(explain_failure(transcript) + "\n", sys.stderr)
+                for gate in run.judge(transcripts):
+                    name = transcripts[0].dialogue.dialogue_id
+                    say(f"dialogue {name}: gate: {gate.sentence}", sys.stderr)
+                    run.broken_gates += 1
+    except KeyboardInterrupt:
+        run.stop(INTERRUPTION)
+
+
+def _conclude(options: argparse.Namespace, run: engine.Run) -> int:
+    summary = json.loads((run.folder / "summary.json").read_text("utf-8"))
+    say_summary(summary)
+    stopped = run.progress.stopped
+    if stopped:
+        say(f"not run: {stopped}" if stopped == "budget" else stopped, sys.stderr)
+    if stopped or summary["counts"]["errors"]:
+        say(f"resume: {_resume_command(options)}", sys.stderr)
+    if stopped == INTERRUPTION:
+        return INTERRUPTED
+    say(f"Completed experiment {run.experiment.experiment_id}")
+    say(f"Metrics written to {run.folder / 'summary.json'}")
+    broken = run.broken_gates or any(not gate["holds"] for gate in summary["gates"])
+    counts = summary["counts"]
+    return FAILED if broken or counts["errors"] or counts["not_run"] else WELL
+
+
+def _resume_command(options: argparse.Namespace) -> str:
+    words = ["experiment-profiler", "run", "--config", options.config]
+    words += ["--output-dir", options.output_dir, "--resume"]
+    if options.client != "auto":
+        words += ["--client", options.client]
+    return shlex.join(map(str, words))
