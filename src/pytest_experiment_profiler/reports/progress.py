@@ -1,24 +1,113 @@
-"""How far a run is → a bar on a terminal, or nothing elsewhere."""
+"""How far a run is → one line for a terminal, or a line every 10 % elsewhere."""
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from decimal import Decimal
+
+REWRITE_S = 0.2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """How a run stands: counts of dialogues and calls, money in USD (None: not counted)."""
+
+    total: int
+    ended: int
+    errors: int
+    in_flight: int
+    refusals_429: int
+    spent_usd: Decimal | None = None
+    budget_usd: Decimal | None = None
+    eta_s: float | None = None
+
+
+def describe_standing(standing: Standing) -> str:
+    """Say it in one line: `212/400 dialogues  5 errors | in flight 37 | ...`."""
+    plural = "s" if standing.errors > 1 else ""
+    errors = f"  {standing.errors} error{plural}" if standing.errors else ""
+    parts = [f"{standing.ended}/{standing.total} dialogues{errors}"]
+    parts.append(f"in flight {standing.in_flight}")
+    if standing.refusals_429:
+        parts.append(f"429s {standing.refusals_429}")
+    if standing.spent_usd is not None:
+        budget = f" of ${standing.budget_usd:.2f}" if standing.budget_usd is not None else ""
+        parts.append(f"${standing.spent_usd:.2f}{budget}")
+    if standing.eta_s is not None:
+        minutes, seconds = divmod(round(standing.eta_s), 60)
+        parts.append(f"eta {minutes}m{seconds:02}s" if minutes else f"eta {seconds}s")
+    return " | ".join(parts)
+
+
+@dataclass(slots=True)
+class StatusLine:
+    """A line below the cursor's, rewritten in place; the cursor stays where it was.
+
+    `write` puts text on the screen as it is (None: say nothing), `column` tells where the cursor
+    is. Off a terminal a line is added every tenth of the way.
+    """
+
+    write: Callable[[str], None] | None
+    is_terminal: bool = False
+    column: Callable[[], int] = lambda: 0
+    width: Callable[[], int] = lambda: 80
+    now: Callable[[], float] = time.monotonic
+    _shown: bool = False
+    _at: float = float("-inf")
+    _tenths: int = 0
+    _line_column: int = 0
+
+    def show(self, standing: Standing) -> None:
+        """Show how a run stands, if it is time to."""
+        if not self.is_terminal:
+            self._add_line(standing)
+        elif self.now() - self._at >= REWRITE_S:
+            self._at = self.now()
+            self._write_below(describe_standing(standing)[: self.width() - 1])
+            self._shown = True
+
+    def clear(self) -> None:
+        """Take the line away before others write."""
+        if self._shown:
+            self._write_below("")
+            self._shown = False
+
+    def _write_below(self, text: str) -> None:
+        if self.write is not None:
+            column = self.column()
+            forward = f"\x1b[{column}C" if column > 0 else ""
+            self.write(f"\n\r\x1b[2K{text}\x1b[1A\r{forward}")
+
+    def _add_line(self, standing: Standing) -> None:
+        tenths = 10 * standing.ended // standing.total if standing.total else 10
+        if self.write is not None and self._tenths < tenths < 10:  # noqa: PLR2004 -- then the table
+            self._tenths = tenths
+            start = "\n" if self.column() > self._line_column else ""
+            self._line_column = self.column()
+            self.write(f"{start}{describe_standing(standing)}\n")
 
 
 @contextmanager
-def show_progress(total: int, stream: TextIO) -> Iterator[Callable[[], object]]:
-    """Show a bar while dialogues end; the function that is yielded counts one."""
+def show_bar(stream: TextIO) -> Iterator[Callable[[Standing], None]]:
+    """Show a bar while dialogues end, on a terminal, for the shell; plain lines elsewhere."""
     if not stream.isatty():
-        yield lambda: None
+        yield StatusLine(write=lambda text: print(text, end="", file=stream, flush=True)).show
         return
     from rich.console import Console  # noqa: PLC0415 -- on a terminal only
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
 
-    columns = (BarColumn(), MofNCompleteColumn(), "dialogues", TimeRemainingColumn())
+    columns = (BarColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=Console(file=stream), transient=True) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda: progress.advance(task)
+        task = progress.add_task("")
+
+        def show(standing: Standing) -> None:
+            text = describe_standing(standing)
+            progress.update(task, total=standing.total, completed=standing.ended, description=text)
+
+        yield show

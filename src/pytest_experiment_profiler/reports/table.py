@@ -48,17 +48,21 @@ def list_notes(summary: Record) -> Iterator[str]:
     yield _count_dialogues(summary["counts"])
     if summary["counts"]["errors"]:
         yield f"errors: {summary['counts']['errors']}, in no metric but error_rate"
+    if summary["counts"]["reused"]:
+        reused, calls = summary["counts"]["reused"], summary["counts"]["calls"]
+        yield f"taken over from an earlier part: {reused} answers, asked now: {calls - reused}"
     yield from _intervals(summary)
     if summary["client"] != "mock":
         yield _cost(summary)
-    yield from _comparison(summary["comparison"] or {})
+    yield from list_contrasts(summary["comparison"] or {})
     for gate in summary["gates"]:
         yield f"gate {gate['outcome']}: {make_plain(gate['sentence'])}"
     for name, error in summary["metric_errors"].items():
         yield f"{make_plain(name)}: n/a, it failed: {make_plain(error)}"
 
 
-def _comparison(comparison: Record) -> Iterator[str]:
+def list_contrasts(comparison: Record) -> Iterator[str]:
+    """Say how a run compares with its baseline, a line a metric."""
     if comparison:
         yield f"compared with {comparison['baseline']}, {comparison['pairs']} pairs of dialogues"
     for note in comparison.get("notes", ()):
@@ -89,6 +93,9 @@ def _intervals(summary: Record) -> Iterator[str]:
 
 def _cost(summary: Record) -> str:
     tokens, cost = summary["tokens"], summary["cost"]
+    if "avoided_usd" in cost:
+        avoided = "unknown" if cost["avoided_usd"] is None else f"${cost['avoided_usd']:.4f}"
+        return f"cost: nothing, replayed ({avoided} avoided)"
     sent = f"tokens: {tokens['input']:,} in, {tokens['output']:,} out"
     if cost["usd"] is None:
         models = make_plain(", ".join(cost.get("unknown_models", ())) or summary["model"])
