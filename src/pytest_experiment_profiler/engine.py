@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from concurrent.futures import wait
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,7 +16,11 @@ from pytest_experiment_profiler.budget import Charge, Ledger
 from pytest_experiment_profiler.caller import Caller, Progress, actual_cost, worst_case
 from pytest_experiment_profiler.clients import name_client
 from pytest_experiment_profiler.clients.threads import Threads, as_async
-from pytest_experiment_profiler.comparison import compare, comparison_record, read_scores
+from pytest_experiment_profiler.comparison import (
+    compare,
+    comparison_record,
+    read_scores,
+)
 from pytest_experiment_profiler.dialogues import read_dialogues
 from pytest_experiment_profiler.errors import ExperimentError, RunFolderError, UsageError
 from pytest_experiment_profiler.gates import gate_record, judge_dialogue, judge_run
@@ -26,6 +31,7 @@ from pytest_experiment_profiler.pacing import Pacing
 from pytest_experiment_profiler.pricing import FREE_CLIENTS, price_usd
 from pytest_experiment_profiler.provenance import describe_run
 from pytest_experiment_profiler.recall import Recall
+from pytest_experiment_profiler.reports.progress import Standing
 from pytest_experiment_profiler.runlog import (
     RunLog,
     encode,
@@ -82,6 +88,11 @@ class Setting:
     budget: Ledger | None = None
     baseline: RunScores | None = None
     intersection: bool = False
+
+
+def open_budget(usd: float | None) -> Ledger | None:
+    """Make the budget of a whole session; None is none."""
+    return None if usd is None else Ledger(usd=Decimal(str(usd)))
 
 
 def start_run(checked: Checked, setting: Setting) -> Run:
@@ -207,10 +218,11 @@ class Run:
         self.progress = Progress(halt=self._halt)
         self.summary: Summary | None = None
         self.ledgers = ledgers
+        self.broken_gates = 0
         self.unlock: Callable[[], None] = lambda: None
         self._setting = setting
         self._recall = recall
-        self._tally = Tally(priced=record["client"] not in FREE_CLIENTS)
+        self._tally = Tally(priced=record["client"] != "mock")
         self._threads = Threads(experiment.concurrency)
         self._held: dict[int, list[Transcript]] = {}
         self._done: dict[int, list[Transcript]] = {}
@@ -218,6 +230,7 @@ class Run:
         self._ready = threading.Condition()
         self._workers: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
+        self._started = time.monotonic()
 
     def start(self, dialogues: Iterable[Dialogue]) -> None:
         """Write run.json and send the first prompts; raise RunFolderError where it can't be."""
@@ -226,6 +239,7 @@ class Run:
         self._log = RunLog(self.folder, with_metadata="metadata" in experiment.output_fields)
         admission = setting.loop.admit(setting.client, experiment.model, experiment.concurrency)
         self.admission = admission
+        record_is_priced = self.record["client"] not in FREE_CLIENTS
         self._caller = Caller(
             client=self.record["client"],
             complete=as_async(setting.client, self._threads),
@@ -235,14 +249,14 @@ class Run:
             admission=admission,
             ledgers=self.ledgers,
             timeout_s=experiment.timeout_s,
-            priced=any(ledger.usd is not None for ledger in self.ledgers) and self._tally.priced,
+            priced=record_is_priced and any(ledger.usd is not None for ledger in self.ledgers),
             progress=self.progress,
         )
         self._work = setting.loop.submit(self._hold_all(self._list_tasks(dialogues)))
         self._work.add_done_callback(lambda _: self._wake())
 
     def take_transcripts(
-        self, idle: Callable[[], None] = lambda: None
+        self, idle: Callable[[], object] = lambda: None
     ) -> Iterator[list[Transcript]]:
         """Yield each dialogue's transcripts (one a repeat) in dataset order, waiting for them.
 
@@ -251,6 +265,22 @@ class Run:
         while (transcripts := self._await(self._wanted, idle)) is not None:
             yield transcripts
             self._wanted += 1
+
+    def standing(self) -> Standing:
+        """Tell how far the run is."""
+        total, ended = self.record["selection"]["selected"], self.progress.ended
+        elapsed_s = time.monotonic() - self._started
+        money = [ledger for ledger in self.ledgers if ledger.usd is not None]
+        return Standing(
+            total=total,
+            ended=ended,
+            errors=self.progress.errors,
+            in_flight=self.admission.in_flight,
+            refusals_429=self.admission.refusals,
+            spent_usd=money[0].spent.usd if money else None,
+            budget_usd=money[0].usd if money else None,
+            eta_s=elapsed_s / ended * (total - ended) if ended else None,
+        )
 
     def stop(self, reason: str) -> None:
         """Send nothing more; what is in flight gets a few seconds once the run is finished."""
@@ -337,7 +367,7 @@ class Run:
         except TimeoutError:
             return
 
-    def _await(self, number: int, idle: Callable[[], None]) -> list[Transcript] | None:
+    def _await(self, number: int, idle: Callable[[], object]) -> list[Transcript] | None:
         while True:
             with self._ready:
                 if number not in self._done and not self._work.done():

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_experiment_profiler import clients, engine, manifest
+from pytest_experiment_profiler import clients, comparison, engine, manifest
+from pytest_experiment_profiler.dialogues import read_dialogues
 from pytest_experiment_profiler.errors import ManifestError, UsageError
 from pytest_experiment_profiler.metrics import METRICS
+from pytest_experiment_profiler.metrics.definitions import name_definitions
+from pytest_experiment_profiler.models import find_deprecation
+from pytest_experiment_profiler.plan import plan_run
 from pytest_experiment_profiler.reports.failure import explain_failure
 from pytest_experiment_profiler.reports.plain import make_plain
+from pytest_experiment_profiler.reports.progress import StatusLine
 from pytest_experiment_profiler.summary import RESERVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pytest_experiment_profiler.budget import Ledger
+    from pytest_experiment_profiler.comparison import RunScores
     from pytest_experiment_profiler.engine import Run
     from pytest_experiment_profiler.experiment import Client, Metric, Transcript
     from pytest_experiment_profiler.loop import LoopThread
 
 MANIFESTS = pytest.StashKey[dict[str, Path]]()
 """The manifest of each experiment id that was collected in a session."""
+
+BUDGET = pytest.StashKey["Ledger | None"]()
+"""What all runs of a session may spend together."""
 
 
 class ManifestFile(pytest.Module):
@@ -60,13 +72,8 @@ def hold_experiment(
 ) -> None:
     """Take an experiment's transcripts in order and judge them, a subtest a dialogue."""
     item: Any = request.node
-    hook = item.ihook
     failed, not_run = 0, 0
-    for transcripts in experiment_run.take_transcripts():
-        for transcript in transcripts:
-            hook.pytest_experiment_dialogue(
-                experiment=experiment_run.experiment, transcript=transcript
-            )
+    for transcripts in take_transcripts(item, experiment_run):
         item.current = transcripts
         outcomes = {transcript.outcome for transcript in transcripts}
         failed += "error" in outcomes or bool(experiment_run.judge(transcripts))
@@ -80,6 +87,49 @@ def hold_experiment(
         pytest.fail("\n".join(lines), pytrace=False)
 
 
+def take_transcripts(item: pytest.Item, run: Run) -> Iterator[list[Transcript]]:
+    """Take a run's transcripts, show how it stands meanwhile, and let the hooks see each."""
+    status = _open_status(item.config)
+    silent = item.config.get_verbosity(pytest.Config.VERBOSITY_SUBTESTS) == 0
+    try:
+        for transcripts in run.take_transcripts(lambda: status.show(run.standing())):
+            if not (silent and all(t.outcome == "ok" for t in transcripts)):
+                status.clear()
+            for transcript in transcripts:
+                item.ihook.pytest_experiment_dialogue(
+                    experiment=run.experiment, transcript=transcript
+                )
+            yield transcripts
+            status.show(run.standing())
+        status.clear()
+    except KeyboardInterrupt:
+        run.stop("interrupted")
+        raise pytest.exit.Exception("interrupted", returncode=2) from None
+
+
+def _open_status(config: pytest.Config) -> StatusLine:
+    """Make the line that shows how a run stands; silent where nobody sees it or wants it."""
+    plugins = config.pluginmanager
+    quiet = config.get_verbosity() < 0 or hasattr(config, "workerinput")
+    if quiet or not plugins.hasplugin("terminalreporter"):
+        return StatusLine(write=None)
+    capture: Any = plugins.getplugin("capturemanager")
+
+    def write(text: str) -> None:
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
+    # pytest's writer keeps count of what stands in its line, so ours goes beside it.
+    writer = config.get_terminal_writer()
+    return StatusLine(
+        write=write,
+        is_terminal=writer.hasmarkup and os.environ.get("TERM") != "dumb",
+        column=lambda: writer.width_of_current_line,
+        width=lambda: writer.fullwidth,
+    )
+
+
 def start_run(file: ManifestFile, client: Client, loop: LoopThread) -> Run:
     """Start the calls of a manifest; raise ExperimentError where that can't be."""
     ours = clients.name_client(client) in clients.CLIENTS
@@ -87,10 +137,13 @@ def start_run(file: ManifestFile, client: Client, loop: LoopThread) -> Run:
     setting = engine.Setting(
         client=client,
         base_url=choose_client(file).base_url if ours else None,
-        output=Path(config.invocation_params.dir, config.getoption("--experiment-output")),
+        output=_output(file),
         loop=loop,
         own_metrics=_own_metrics(file),
         resume=config.getoption("--experiment-resume"),
+        budget=_session_budget(file),
+        baseline=find_baseline(file),
+        intersection=config.getoption("--experiment-intersection"),
     )
     return engine.start_run(file.checked, setting)
 
@@ -99,6 +152,51 @@ def choose_client(file: ManifestFile) -> clients.Choice:
     """Settle which of the plugin's clients answers for a manifest; raise UsageError if none can."""
     asked = file.config.getoption("--experiment-client")
     return clients.choose_client(asked, file.checked.experiment, os.environ)
+
+
+def describe_client(file: ManifestFile) -> list[str]:
+    """Say which client answers, and what its model's maker says of the model."""
+    choice = choose_client(file)
+    deprecation = find_deprecation(file.checked.experiment.model)
+    return [str(choice), *([deprecation] if deprecation and choice.name == "anthropic" else [])]
+
+
+def describe_plan(file: ManifestFile) -> list[str]:
+    """Say what a manifest's run would send and cost."""
+    experiment, resume = file.checked.experiment, file.config.getoption("--experiment-resume")
+    folder = _output(file) / experiment.experiment_id
+    plan = plan_run(experiment, choose_client(file).name, folder, resume=resume)
+    return [f"{experiment.experiment_id}: {line}" for line in plan.lines()]
+
+
+def find_baseline(file: ManifestFile) -> RunScores | None:
+    """Read the run to compare with, if one was named; raise UsageError if it can't be compared."""
+    path = file.config.getoption("--experiment-baseline")
+    if not path:
+        return None
+    experiment = file.checked.experiment
+    baseline = comparison.find_baseline(
+        Path(file.config.invocation_params.dir, path), experiment.experiment_id
+    )
+    comparison.check_comparable(
+        baseline,
+        experiment,
+        read_dialogues(experiment.dataset_path),
+        name_definitions(),
+        intersection=file.config.getoption("--experiment-intersection"),
+    )
+    return baseline
+
+
+def _output(file: ManifestFile) -> Path:
+    return Path(file.config.invocation_params.dir, file.config.getoption("--experiment-output"))
+
+
+def _session_budget(file: ManifestFile) -> Ledger | None:
+    stash = file.session.stash
+    if BUDGET not in stash:
+        stash[BUDGET] = engine.open_budget(file.config.getoption("--experiment-budget-usd"))
+    return stash[BUDGET]
 
 
 def _own_metrics(file: ManifestFile) -> dict[str, Metric]:

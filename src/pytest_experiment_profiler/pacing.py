@@ -115,12 +115,9 @@ async def _try(
     try:
         async with asyncio.timeout(left_s):
             reply = await attempt()
-        if not isinstance(cast("object", reply), Reply):
-            name = type(reply).__name__
-            return None, ClientError(f"the client returned {name}, not a Reply", kind="TypeError")
-        if not isinstance(reply.text, str) or not isinstance(reply.usage, Mapping):
-            message = "the client's Reply needs a text that is str and a usage that is a mapping"
-            return None, ClientError(message, kind="TypeError")
+        fault = _find_fault(reply)
+        if fault is not None:
+            return None, ClientError(fault, kind="TypeError")
     except ClientError as error:
         return None, error
     except TimeoutError:
@@ -128,6 +125,14 @@ async def _try(
     except Exception as error:  # noqa: BLE001 -- a client is the user's code; what it raised is recorded
         return None, ClientError(str(error) or repr(error), kind=type(error).__name__)
     return reply, None
+
+
+def _find_fault(reply: object) -> str | None:
+    if not isinstance(reply, Reply):
+        return f"the client returned {type(reply).__name__}, not a Reply"
+    if isinstance(cast("object", reply.text), str) and isinstance(reply.usage, Mapping):
+        return None
+    return "the client's Reply needs a text that is str and a usage that is a mapping"
 
 
 def _attempt(error: ClientError | None, waited_s: float) -> Attempt:

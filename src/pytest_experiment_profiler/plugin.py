@@ -5,7 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shlex
+import signal
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +23,12 @@ if TYPE_CHECKING:
     from pytest_experiment_profiler.loop import LoopThread
 
 PATTERN = "*_experiment.yaml"
-PATH_OPTIONS = ("--experiment", "--experiment-output", "--experiment-client")
+PATH_OPTIONS = (
+    "--experiment",
+    "--experiment-output",
+    "--experiment-client",
+    "--experiment-baseline",
+)
 
 _asked = pytest.StashKey[list[Path]]()
 _loop = pytest.StashKey["LoopThread"]()
@@ -49,16 +57,42 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--experiment-client",
         default="auto",
         metavar="CLIENT",
-        help="who answers: auto (default), anthropic or mock",
+        help="who answers: auto (default), anthropic, mock, or a run folder to replay",
     )
     group.addoption(
         "--experiment-resume",
         action="store_true",
         help="go on with an unfinished run: answers that are there are not asked again",
     )
+    group.addoption(
+        "--experiment-plan",
+        action="store_true",
+        help="say what would be sent and what it would cost, and send nothing",
+    )
+    group.addoption(
+        "--experiment-budget-usd",
+        type=_amount,
+        metavar="USD",
+        help="most money that the session may spend, worst cases of calls included",
+    )
+    group.addoption(
+        "--experiment-baseline", metavar="RUN", help="compare with another run, pair by pair"
+    )
+    group.addoption(
+        "--experiment-intersection",
+        action="store_true",
+        help="compare what both runs share, where their datasets or definitions differ",
+    )
     parser.addini(
         "experiment_paths", "folders in which --experiment looks", type="paths", default=[]
     )
+
+
+def _amount(text: str) -> float:
+    amount = float(text)
+    if not 0 < amount < float("inf"):
+        raise ValueError(text)
+    return amount
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -109,16 +143,43 @@ def pytest_make_collect_report(
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> None:
-    """Let the others run where only manifests can't be collected."""
+def pytest_runtestloop(session: pytest.Session) -> object:
+    """Let the others run where only manifests can't be collected; with a plan, run nothing."""
     if session.stash.get(_failed, None) == {"manifest"}:
         session.config.option.continue_on_collection_errors = True
+    return True if session.config.getoption("--experiment-plan") else None
 
 
-def pytest_report_collectionfinish(items: Sequence[pytest.Item]) -> list[str]:
-    """Say which client answers, and why."""
-    files = dict.fromkeys(item.parent for item in items if _is_manifest(item.parent))
-    return list(dict.fromkeys(_describe_client(file) for file in files))
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse, before anything is sent, a baseline that can't be one."""
+    if session.config.getoption("--experiment-baseline"):
+        from pytest_experiment_profiler import items  # noqa: PLC0415 -- see pytest_addhooks
+        from pytest_experiment_profiler.errors import UsageError  # noqa: PLC0415
+
+        try:
+            for file in _manifests(session.items):
+                items.find_baseline(file)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
+
+
+def pytest_report_collectionfinish(
+    config: pytest.Config, items: Sequence[pytest.Item]
+) -> list[str]:
+    """Say which client answers, and why; with a plan, what it would be asked."""
+    lines: dict[str, None] = {}
+    for file in _manifests(items):
+        lines |= dict.fromkeys(_describe_client(file))
+        if config.getoption("--experiment-plan"):
+            from pytest_experiment_profiler import items as nodes  # noqa: PLC0415
+
+            with _failing():
+                lines |= dict.fromkeys(nodes.describe_plan(file))
+    return list(lines)
+
+
+def _manifests(items: Sequence[pytest.Item]) -> list[Any]:
+    return list(dict.fromkeys(item.parent for item in items if _is_manifest(item.parent)))
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +189,7 @@ def model_client(request: pytest.FixtureRequest) -> Client:
 
     with _failing():
         choice = items.choose_client(request.node)
-        return clients.open_client(choice.name, request.node.checked.experiment)
+        return clients.open_client(choice, request.node.checked.experiment)
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +200,8 @@ def experiment_run(request: pytest.FixtureRequest, model_client: Client) -> Iter
     with _failing():
         run = items.start_run(request.node, model_client, _loop_thread(request.session))
     request.config.stash.setdefault(_folders, {})[str(run.folder)] = None
-    yield run
+    with _sigterm_as_ctrl_c():
+        yield run
     if run.summary is None:
         run.stop("interrupted")
         with _failing():
@@ -174,6 +236,13 @@ def pytest_terminal_summary(
         for note in table.list_notes(summary):
             terminalreporter.write_line(note)
         terminalreporter.write_line(f"run folder: {folder}")
+        if summary["counts"]["errors"] or summary["counts"]["not_run"]:
+            terminalreporter.write_line(f"resume: {_resume_command(config)}")
+
+
+def _resume_command(config: pytest.Config) -> str:
+    words = [*map(str, config.invocation_params.args)]
+    return shlex.join(["pytest", *words, *({"--experiment-resume"} - set(words))])
 
 
 def _resolve(config: pytest.Config, text: str) -> str:
@@ -215,18 +284,32 @@ def _refuse_outside_words(args: Sequence[str]) -> None:
             )
 
 
-def _describe_client(file: Any) -> str:  # noqa: ANN401 -- ManifestFile, imported late
+def _describe_client(file: Any) -> list[str]:  # noqa: ANN401 -- ManifestFile, imported late
     from pytest_experiment_profiler import items  # noqa: PLC0415 -- see pytest_addhooks
     from pytest_experiment_profiler.errors import UsageError  # noqa: PLC0415
 
     try:
-        return str(items.choose_client(file))
+        return items.describe_client(file)
     except UsageError:
-        return "client: none (no credentials and no mock answers)"
+        return ["client: none (no credentials and no mock answers)"]
 
 
 def _is_manifest(node: object) -> bool:
     return type(node).__name__ == "ManifestFile" and type(node).__module__ == _ITEMS
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C while a run is under way, unless somebody else handles it."""
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager

@@ -32,28 +32,9 @@ if TYPE_CHECKING:
 COVERAGES = ("fact_coverage", "fact_coverage_answered")
 
 RESERVED = frozenset(
-    [
-        "schema_version",
-        "experiment_id",
-        "model",
-        "client",
-        "status",
-        "geometric_mean",
-        "metrics",
-        "counts",
-        "intervals",
-        "no_interval",
-        "tokens",
-        "cost",
-        "gates",
-        "comparison",
-        "provenance",
-        "metric_errors",
-        "baseline",
-        "pairs",
-        "left_out",
-        "notes",
-    ]
+    {"schema_version", "experiment_id", "model", "client", "status", "geometric_mean", "metrics"}
+    | {"counts", "intervals", "no_interval", "tokens", "cost", "gates", "comparison"}
+    | {"provenance", "metric_errors", "baseline", "pairs", "left_out", "notes"}
 )
 """Names that an own metric can't have."""
 
@@ -199,7 +180,7 @@ def summarize(run: Record, tally: Tally, *, reused: int = 0) -> Summary:
         },
         intervals=_intervals(tally, shown),
         tokens={"input": tally.input_tokens, "output": tally.output_tokens},
-        cost=_cost(tally),
+        cost=_cost(run["client"], tally),
         provenance=run["provenance"] | {"definitions_version": name_definitions()},
         metric_errors=dict(tally.metric_errors),
     )
@@ -237,12 +218,15 @@ def _metrics(tally: Tally) -> dict[str, float | None]:
     return {name: metrics.pop(name) for name in first} | metrics
 
 
-def _cost(tally: Tally) -> dict[str, Any]:
+def _cost(client: str, tally: Tally) -> dict[str, Any]:
     if not tally.priced or not tally.answers:
         return {"usd": None, "prices_as_of": None}
     whole = tally.priced_calls == tally.answers
+    usd = float(tally.cost_usd) if whole else None
+    if client == "replay":
+        return {"usd": 0.0, "prices_as_of": prices_as_of(), "avoided_usd": usd}
     return {
-        "usd": float(tally.cost_usd) if whole else None,
+        "usd": usd,
         "prices_as_of": prices_as_of(),
         "known_calls": tally.priced_calls,
         "unknown_models": sorted(tally.unpriced_models),
