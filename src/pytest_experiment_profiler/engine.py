@@ -1,4 +1,4 @@
-"""Many dialogues at once: a run from start to summary."""
+"""Many dialogues at once: a run from its first prompt to its summary."""
 
 from __future__ import annotations
 
@@ -6,42 +6,21 @@ import asyncio
 import threading
 import time
 from concurrent.futures import wait
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pytest_experiment_profiler.budget import Charge, Ledger
-from pytest_experiment_profiler.caller import Caller, Progress, actual_cost, worst_case
-from pytest_experiment_profiler.clients import name_client
+from pytest_experiment_profiler.caller import Caller, Progress
 from pytest_experiment_profiler.clients.threads import Threads, as_async
-from pytest_experiment_profiler.comparison import (
-    compare,
-    comparison_record,
-    read_scores,
-)
-from pytest_experiment_profiler.dialogues import read_dialogues
-from pytest_experiment_profiler.errors import ExperimentError, RunFolderError, UsageError
-from pytest_experiment_profiler.gates import gate_record, judge_dialogue, judge_run
+from pytest_experiment_profiler.errors import ExperimentError, RunFolderError, say_error
+from pytest_experiment_profiler.gates import judge_dialogue
 from pytest_experiment_profiler.metrics import read_answers
-from pytest_experiment_profiler.metrics.definitions import name_definitions
 from pytest_experiment_profiler.metrics.scores import checked_value, score_record
 from pytest_experiment_profiler.pacing import Pacing
-from pytest_experiment_profiler.pricing import FREE_CLIENTS, price_usd
-from pytest_experiment_profiler.provenance import describe_run
-from pytest_experiment_profiler.recall import Recall
+from pytest_experiment_profiler.pricing import FREE_CLIENTS
 from pytest_experiment_profiler.reports.progress import Standing
-from pytest_experiment_profiler.runlog import (
-    RunLog,
-    encode,
-    lock,
-    open_folder,
-    read_run,
-    write_whole,
-)
+from pytest_experiment_profiler.runlog import RunLog, encode, write_whole
 from pytest_experiment_profiler.runner import hold_dialogue
-from pytest_experiment_profiler.statistics import Absent, ratio
+from pytest_experiment_profiler.statistics import ratio
 from pytest_experiment_profiler.summary import (
     Summary,
     Tally,
@@ -54,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from pytest_experiment_profiler.comparison import RunScores
+    from pytest_experiment_profiler.budget import Ledger
     from pytest_experiment_profiler.experiment import (
         Client,
         Dialogue,
@@ -65,7 +44,7 @@ if TYPE_CHECKING:
     )
     from pytest_experiment_profiler.gates import GateResult
     from pytest_experiment_profiler.loop import LoopThread
-    from pytest_experiment_profiler.manifest import Checked
+    from pytest_experiment_profiler.recall import Recall
     from pytest_experiment_profiler.records import Record
 
 TICK_S = 0.2
@@ -75,142 +54,21 @@ GRACE_S = 5.0
 """Seconds that calls in flight get when a run is stopped."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Setting:
-    """What a run is started with, besides its manifest."""
-
-    client: Client
-    base_url: str | None
-    output: Path
-    loop: LoopThread
-    own_metrics: Mapping[str, Metric]
-    resume: bool = False
-    budget: Ledger | None = None
-    baseline: RunScores | None = None
-    intersection: bool = False
-
-
-def open_budget(usd: float | None) -> Ledger | None:
-    """Make the budget of a whole session; None is none."""
-    return None if usd is None else Ledger(usd=Decimal(str(usd)))
-
-
-def start_run(checked: Checked, setting: Setting) -> Run:
-    """Open `output`/<experiment_id>/ and start the calls; raise ExperimentError if that fails."""
-    experiment = checked.experiment
-    client = name_client(setting.client)
-    record = describe_run(
-        experiment,
-        client=client,
-        base_url=setting.base_url,
-        dialogues=len(checked.lines),
-        selected=None,
-    )
-    record["provenance"]["definitions_version"] = name_definitions()
-    folder = setting.output / experiment.experiment_id
-    with ExitStack() as stack:
-        stack.enter_context(lock(folder))
-        recall = _remember(folder, client) if setting.resume else None
-        if recall is None:
-            open_folder(folder)
-        else:
-            (folder / "summary.json").unlink(missing_ok=True)
-        ledgers = _ledgers(experiment, setting.budget, recall, priced=client not in FREE_CLIENTS)
-        run = Run(experiment, record, setting, folder, ledgers, recall)
-        run.start(read_dialogues(experiment.dataset_path))
-        run.unlock = stack.pop_all().close
-    return run
-
-
-def judge_summary(
-    summary: Summary,
-    folder: Path,
-    gates: Mapping[str, Any],
-    baseline: RunScores | None,
-    *,
-    intersection: bool = False,
-) -> Summary:
-    """Compare a run with its baseline, and hold it against gates; raise UsageError if it can't."""
-    comparison = None
-    if baseline is not None:
-        comparison = compare(baseline, read_scores(folder), gates=gates, intersection=intersection)
-    results = judge_run(
-        gates,
-        metrics=summary.metrics,
-        intervals={
-            name: found if isinstance(found, Absent) else found.interval
-            for name, found in summary.intervals.items()
-        },
-        contrasts=comparison.metrics if comparison else None,
-        cost_usd=0.0 if summary.client in FREE_CLIENTS else summary.cost["usd"],
-    )
-    return replace(
-        summary,
-        gates=[gate_record(result) for result in results],
-        comparison=comparison_record(comparison) if comparison else None,
-    )
-
-
-def _remember(folder: Path, client: str) -> Recall | None:
-    """Read what an earlier part of a run left; None where there is none."""
-    try:
-        before = read_run(folder).get("client")
-    except RunFolderError:
-        if not (folder / "responses.jsonl").exists():
-            return None
-        raise
-    if before != client:
-        raise UsageError(
-            f"the run in {folder} was answered by {before}, not {client}: resume it with the same "
-            "client, or start anew without resuming"
-        )
-    return Recall(folder)
-
-
-def _ledgers(
-    experiment: Experiment, session: Ledger | None, recall: Recall | None, *, priced: bool
-) -> list[Ledger]:
-    """List the budgets that a run's calls must fit, with what earlier parts spent."""
-    limits = experiment.budget
-    ledgers = [session] if session else []
-    if limits.usd is not None or limits.tokens is not None:
-        usd = None if limits.usd is None else Decimal(str(limits.usd))
-        ledgers.append(Ledger(usd=usd, tokens=limits.tokens))
-    in_money = priced and any(ledger.usd is not None for ledger in ledgers)
-    if in_money and price_usd(experiment.model, {"input_tokens": 1, "output_tokens": 1}) is None:
-        raise UsageError(
-            f"a budget in USD needs a price, and that of {experiment.model} is not known: "
-            "give the budget in tokens"
-        )
-    if recall is not None and ledgers:
-        for charge in _charges(recall, priced=in_money):
-            for ledger in ledgers:
-                ledger.spend(charge)
-    return ledgers
-
-
-def _charges(recall: Recall, *, priced: bool) -> Iterator[Charge]:
-    for turn in recall.turns():
-        if turn.reply is not None:
-            yield actual_cost(turn.reply, turn.prompt, priced=priced)
-        for attempt in turn.attempts:
-            if attempt.lost:
-                yield worst_case(turn.prompt, priced=priced)
-    for prompt in recall.lost():
-        yield worst_case(prompt, priced=priced)
-
-
 class Run:
     """One run of an experiment: started once, its transcripts taken in dataset order."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 -- what a run is made of
+    def __init__(  # noqa: PLR0913 -- what a run is made of
         self,
         experiment: Experiment,
         record: Record,
-        setting: Setting,
+        client: Client,
         folder: Path,
+        *,
+        loop: LoopThread,
         ledgers: Sequence[Ledger],
         recall: Recall | None,
+        own_metrics: Mapping[str, Metric],
+        judge: Callable[[Summary], Summary],
     ) -> None:
         self.experiment = experiment
         self.folder = folder
@@ -220,8 +78,11 @@ class Run:
         self.ledgers = ledgers
         self.broken_gates = 0
         self.unlock: Callable[[], None] = lambda: None
-        self._setting = setting
+        self._client = client
+        self._loop = loop
         self._recall = recall
+        self._own_metrics = own_metrics
+        self._judge_summary = judge
         self._tally = Tally(priced=record["client"] != "mock")
         self._threads = Threads(experiment.concurrency)
         self._held: dict[int, list[Transcript]] = {}
@@ -234,15 +95,15 @@ class Run:
 
     def start(self, dialogues: Iterable[Dialogue]) -> None:
         """Write run.json and send the first prompts; raise RunFolderError where it can't be."""
-        experiment, setting = self.experiment, self._setting
+        experiment = self.experiment
         write_whole(self.folder / "run.json", encode(self.record))
         self._log = RunLog(self.folder, with_metadata="metadata" in experiment.output_fields)
-        admission = setting.loop.admit(setting.client, experiment.model, experiment.concurrency)
+        admission = self._loop.admit(self._client, experiment.model, experiment.concurrency)
         self.admission = admission
         record_is_priced = self.record["client"] not in FREE_CLIENTS
         self._caller = Caller(
             client=self.record["client"],
-            complete=as_async(setting.client, self._threads),
+            complete=as_async(self._client, self._threads),
             log=self._log,
             recall=self._recall,
             pacing=Pacing(sleep=self._sleep),
@@ -252,7 +113,7 @@ class Run:
             priced=record_is_priced and any(ledger.usd is not None for ledger in self.ledgers),
             progress=self.progress,
         )
-        self._work = setting.loop.submit(self._hold_all(self._list_tasks(dialogues)))
+        self._work = self._loop.submit(self._hold_all(self._list_tasks(dialogues)))
         self._work.add_done_callback(lambda _: self._wake())
 
     def take_transcripts(
@@ -317,13 +178,7 @@ class Run:
         return [result for result in results if not result.holds]
 
     def _judge(self, summary: Summary) -> None:
-        self.summary = judge_summary(
-            summary,
-            self.folder,
-            self.experiment.gates,
-            self._setting.baseline,
-            intersection=self._setting.intersection,
-        )
+        self.summary = self._judge_summary(summary)
 
     def _save_whole(self, step: Callable[[], None]) -> None:
         try:
@@ -339,16 +194,20 @@ class Run:
         write_whole(self.folder / "summary.json", encode(values))
 
     def _wait_for_work(self) -> None:
-        try:
-            self._work.result(None if self.progress.may_go_on() else GRACE_S)
-        except ExperimentError as error:
-            self.progress.problems.append(str(error))
-        except TimeoutError:
-            self._setting.loop.call_soon(self._cut)
-            wait([self._work], GRACE_S)
+        done, _ = wait([self._work], None if self.progress.may_go_on() else GRACE_S)
+        if not done:
+            self._loop.call_soon(self._cut)
+            done, _ = wait([self._work], GRACE_S)
+        for work in done:
+            error = work.exception()
+            if isinstance(error, ExperimentError):
+                self.progress.problems.append(str(error))
+            elif error is not None:
+                name = type(error).__name__
+                self.progress.problems.append(f"the run broke off: {name}: {say_error(error)}")
 
     def _halt(self) -> None:
-        self._setting.loop.call_soon(self._stop_waiting)
+        self._loop.call_soon(self._stop_waiting)
 
     def _stop_waiting(self) -> None:
         self._stopping.set()
@@ -394,7 +253,7 @@ class Run:
         try:
             await asyncio.gather(*self._workers)
         except BaseException as error:
-            self.stop(f"stopped: {error}")
+            self.stop(f"stopped: {say_error(error)}")
             await asyncio.gather(*self._workers, return_exceptions=True)
             raise
 
@@ -429,13 +288,13 @@ class Run:
 
     def _measure(self, transcript: Transcript) -> dict[str, Value]:
         values: dict[str, Value] = {}
-        for name, metric in self._setting.own_metrics.items():
+        for name, metric in self._own_metrics.items():
             try:
                 values[name] = checked_value(metric(transcript))
             except Exception as error:  # noqa: BLE001 -- a metric of the user's; recorded
-                self._tally.metric_errors.setdefault(
-                    name, f"{transcript.dialogue.dialogue_id}: {type(error).__name__}: {error}"
-                )
+                said = f"{type(error).__name__}: {say_error(error)}"
+                where = transcript.dialogue.dialogue_id
+                self._tally.metric_errors.setdefault(name, f"{where}: {said}")
                 values[name] = None
         return values
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_experiment_profiler import clients, comparison, engine, manifest
+from pytest_experiment_profiler import clients, comparison, launch, manifest
 from pytest_experiment_profiler.dialogues import read_dialogues
-from pytest_experiment_profiler.errors import ManifestError, UsageError
+from pytest_experiment_profiler.errors import ExperimentError, ManifestError, UsageError
 from pytest_experiment_profiler.metrics import METRICS
 from pytest_experiment_profiler.metrics.definitions import name_definitions
 from pytest_experiment_profiler.models import find_deprecation
@@ -81,8 +81,7 @@ def hold_experiment(
         with subtests.test(transcripts[0].dialogue.dialogue_id):
             judge_dialogue(experiment_run, transcripts)
     item.current = None
-    finish_run(item, experiment_run)
-    lines = list(_verdict(experiment_run, failed, not_run))
+    lines = [*finish_run(item, experiment_run), *_verdict(experiment_run, failed, not_run)]
     if lines:
         pytest.fail("\n".join(lines), pytrace=False)
 
@@ -134,7 +133,7 @@ def start_run(file: ManifestFile, client: Client, loop: LoopThread) -> Run:
     """Start the calls of a manifest; raise ExperimentError where that can't be."""
     ours = clients.name_client(client) in clients.CLIENTS
     config = file.config
-    setting = engine.Setting(
+    setting = launch.Setting(
         client=client,
         base_url=choose_client(file).base_url if ours else None,
         output=_output(file),
@@ -145,7 +144,7 @@ def start_run(file: ManifestFile, client: Client, loop: LoopThread) -> Run:
         baseline=find_baseline(file),
         intersection=config.getoption("--experiment-intersection"),
     )
-    return engine.start_run(file.checked, setting)
+    return launch.start_run(file.checked, setting)
 
 
 def choose_client(file: ManifestFile) -> clients.Choice:
@@ -195,7 +194,7 @@ def _output(file: ManifestFile) -> Path:
 def _session_budget(file: ManifestFile) -> Ledger | None:
     stash = file.session.stash
     if BUDGET not in stash:
-        stash[BUDGET] = engine.open_budget(file.config.getoption("--experiment-budget-usd"))
+        stash[BUDGET] = launch.open_budget(file.config.getoption("--experiment-budget-usd"))
     return stash[BUDGET]
 
 
@@ -222,19 +221,22 @@ def judge_dialogue(run: Run, transcripts: list[Transcript]) -> None:
         pytest.skip(f"not run: {left[0]}")
 
 
-def finish_run(node: pytest.Item | pytest.Collector, run: Run) -> None:
-    """End a run and let the hooks see its summary; fail where a file could not be written."""
+def finish_run(node: pytest.Item | pytest.Collector, run: Run) -> list[str]:
+    """End a run and let the hooks see its summary; return what could not be read or written."""
     hook = node.ihook
-    run.finish(lambda s: hook.pytest_experiment_summary(experiment=run.experiment, summary=s))
+    try:
+        run.finish(lambda s: hook.pytest_experiment_summary(experiment=run.experiment, summary=s))
+    except ExperimentError as error:
+        return [make_plain(str(error))]
+    return []
 
 
 def _verdict(run: Run, failed: int, not_run: int) -> Iterator[str]:
-    assert run.summary is not None  # noqa: S101 -- finish_run came before
-    total = run.summary.counts["selected"]
+    total = run.record["selection"]["selected"]
     if failed:
         yield f"{failed} of {total} dialogues failed"
     if not_run:
         yield f"{not_run} of {total} dialogues were not run: {run.progress.stopped}"
-    for gate in run.summary.gates:
+    for gate in run.summary.gates if run.summary else ():
         if not gate["holds"]:
             yield f"gate: {gate['sentence']}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import time
 from array import array
 from contextlib import contextmanager
@@ -262,6 +263,17 @@ def open_folder(folder: Path, *, partial: bool = False) -> Path:
     except OSError as error:
         raise _unusable(folder, error) from error
     return folder
+
+
+def keep_copy(folder: Path) -> None:
+    """Copy a run's files to `history/<start>/`, because some of its answers won't be taken over."""
+    try:
+        kept = _new_folder(folder / "history", _stamp(_start(folder)))
+        for name in FILES:
+            if (folder / name).exists():
+                shutil.copy2(folder / name, kept / name)
+    except OSError as error:
+        raise _unusable(folder, error) from error
 
 
 def _unusable(folder: Path, error: OSError) -> RunFolderError:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_experiment_profiler import clients, engine, manifest
+from pytest_experiment_profiler import clients, launch, manifest
 from pytest_experiment_profiler.commands.output import (
     FAILED,
     INTERRUPTED,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_experiment_profiler.comparison import RunScores
+    from pytest_experiment_profiler.engine import Run
     from pytest_experiment_profiler.experiment import Experiment
     from pytest_experiment_profiler.manifest import Checked
 
@@ -61,20 +62,20 @@ def run(options: argparse.Namespace) -> int:
 
 def _start(
     options: argparse.Namespace, checked: Checked, choice: clients.Choice, loop: LoopThread
-) -> engine.Run:
+) -> Run:
     options.baseline and find_baseline(options.baseline, checked.experiment.experiment_id)
-    setting = engine.Setting(
+    setting = launch.Setting(
         client=clients.open_client(choice, checked.experiment),
         base_url=choice.base_url,
         output=options.output_dir,
         loop=loop,
         own_metrics={},
         resume=options.resume,
-        budget=engine.open_budget(options.budget_usd),
+        budget=launch.open_budget(options.budget_usd),
         baseline=_find_baseline(options, checked.experiment),
         intersection=options.intersection,
     )
-    return engine.start_run(checked, setting)
+    return launch.start_run(checked, setting)
 
 
 def _find_baseline(options: argparse.Namespace, experiment: Experiment) -> RunScores | None:
@@ -103,7 +104,7 @@ def _interrupt(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _follow(run: engine.Run) -> None:
+def _follow(run: Run) -> None:
     """Show how a run goes on, and each failure; stop it on Ctrl-C."""
     try:
         with show_bar(sys.stderr) as show:
@@ -120,7 +121,7 @@ def _follow(run: engine.Run) -> None:
         run.stop(INTERRUPTION)
 
 
-def _conclude(options: argparse.Namespace, run: engine.Run) -> int:
+def _conclude(options: argparse.Namespace, run: Run) -> int:
     summary = json.loads((run.folder / "summary.json").read_text("utf-8"))
     say_summary(summary)
     stopped = run.progress.stopped

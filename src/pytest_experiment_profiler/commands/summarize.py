@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pytest_experiment_profiler import documents, engine
+from pytest_experiment_profiler import documents
 from pytest_experiment_profiler.commands.output import FAILED, WELL, say, say_summary
-from pytest_experiment_profiler.errors import ManifestError, Problem
+from pytest_experiment_profiler.errors import ManifestError, Problem, RunFolderError
 from pytest_experiment_profiler.metrics import read_answers
 from pytest_experiment_profiler.metrics.scores import own_values, score_record
 from pytest_experiment_profiler.provenance import parse_experiment
@@ -20,6 +20,7 @@ from pytest_experiment_profiler.runlog import (
     write_whole,
 )
 from pytest_experiment_profiler.summary import Summary, Tally, summarize, summary_record
+from pytest_experiment_profiler.verdict import judge_summary
 
 if TYPE_CHECKING:
     import argparse
@@ -30,10 +31,16 @@ if TYPE_CHECKING:
 
 def summarize_folder(options: argparse.Namespace) -> int:
     """Print what a run folder's logs say, by today's definitions."""
-    folder: Path = options.log_dir
+    try:
+        return _summarize(options, options.log_dir)
+    except KeyError as error:
+        raise RunFolderError(f"{options.log_dir / 'run.json'} doesn't say {error}") from error
+
+
+def _summarize(options: argparse.Namespace, folder: Path) -> int:
     gates = _read_gates(options.gates) if options.gates else read_run(folder)["experiment"]["gates"]
     summary, scores = read_summary(folder)
-    summary = engine.judge_summary(summary, folder, gates, None)
+    summary = judge_summary(summary, folder, gates, None)
     values = summary_record(summary)
     if options.rescore:
         with lock(folder):

@@ -1,0 +1,150 @@
+"""What a run is started with → the run, under way."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pytest_experiment_profiler.budget import Charge, Ledger
+from pytest_experiment_profiler.caller import actual_cost, worst_case
+from pytest_experiment_profiler.clients import name_client
+from pytest_experiment_profiler.dialogues import read_dialogues
+from pytest_experiment_profiler.engine import Run
+from pytest_experiment_profiler.errors import RunFolderError, UsageError
+from pytest_experiment_profiler.metrics.definitions import name_definitions
+from pytest_experiment_profiler.pricing import FREE_CLIENTS, price_usd
+from pytest_experiment_profiler.provenance import describe_run
+from pytest_experiment_profiler.recall import Recall
+from pytest_experiment_profiler.runlog import keep_copy, lock, open_folder, read_run
+from pytest_experiment_profiler.verdict import judge_summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from pytest_experiment_profiler.comparison import RunScores
+    from pytest_experiment_profiler.experiment import Client, Experiment, Metric
+    from pytest_experiment_profiler.loop import LoopThread
+    from pytest_experiment_profiler.manifest import Checked
+    from pytest_experiment_profiler.records import Record
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """What a run is started with, besides its manifest."""
+
+    client: Client
+    base_url: str | None
+    output: Path
+    loop: LoopThread
+    own_metrics: Mapping[str, Metric]
+    resume: bool = False
+    budget: Ledger | None = None
+    baseline: RunScores | None = None
+    intersection: bool = False
+
+
+def open_budget(usd: float | None) -> Ledger | None:
+    """Make the budget of a whole session; None is none."""
+    return None if usd is None else Ledger(usd=Decimal(str(usd)))
+
+
+def start_run(checked: Checked, setting: Setting) -> Run:
+    """Open `output`/<experiment_id>/ and start the calls; raise ExperimentError if that fails."""
+    experiment = checked.experiment
+    client = name_client(setting.client)
+    record = describe_run(
+        experiment,
+        client=client,
+        base_url=setting.base_url,
+        dialogues=len(checked.lines),
+        selected=None,
+    )
+    record["provenance"]["definitions_version"] = name_definitions()
+    folder = setting.output / experiment.experiment_id
+    with ExitStack() as stack:
+        stack.enter_context(lock(folder))
+        recall = _remember(folder, record) if setting.resume else None
+        if recall is None:
+            open_folder(folder)
+        (folder / "summary.json").unlink(missing_ok=True)
+        ledgers = _ledgers(experiment, setting.budget, recall, priced=client not in FREE_CLIENTS)
+        run = Run(
+            experiment,
+            record,
+            setting.client,
+            folder,
+            loop=setting.loop,
+            ledgers=ledgers,
+            recall=recall,
+            own_metrics=setting.own_metrics,
+            judge=partial(
+                judge_summary,
+                folder=folder,
+                gates=experiment.gates,
+                baseline=setting.baseline,
+                intersection=setting.intersection,
+            ),
+        )
+        run.start(read_dialogues(experiment.dataset_path))
+        run.unlock = stack.pop_all().close
+    return run
+
+
+def _remember(folder: Path, record: Record) -> Recall | None:
+    """Read what an earlier part of a run left; None where there is none."""
+    try:
+        before = read_run(folder)
+    except RunFolderError:
+        if not (folder / "responses.jsonl").exists():
+            return None
+        raise
+    if before.get("client") != record["client"]:
+        raise UsageError(
+            f"the run in {folder} was answered by {before.get('client')}, not {record['client']}: "
+            "resume it with the same client, or start anew without resuming"
+        )
+    hashes = ("manifest_sha256", "dataset_sha256")
+    same = all(
+        before.get("provenance", {}).get(name) == record["provenance"][name] for name in hashes
+    )
+    if not same and record["client"] not in FREE_CLIENTS:
+        keep_copy(folder)
+    record["parts"] = [*before.get("parts", [before.get("started_at")]), record["started_at"]]
+    return Recall(folder)
+
+
+def _ledgers(
+    experiment: Experiment, session: Ledger | None, recall: Recall | None, *, priced: bool
+) -> list[Ledger]:
+    """List the budgets that a run's calls must fit, with what earlier parts spent."""
+    limits = experiment.budget
+    ledgers = [session] if session else []
+    if limits.usd is not None or limits.tokens is not None:
+        usd = None if limits.usd is None else Decimal(str(limits.usd))
+        ledgers.append(Ledger(usd=usd, tokens=limits.tokens))
+    in_money = priced and any(ledger.usd is not None for ledger in ledgers)
+    if in_money and price_usd(experiment.model, {"input_tokens": 1, "output_tokens": 1}) is None:
+        raise UsageError(
+            f"a budget in USD needs a price, and that of {experiment.model} is not known: "
+            "give the budget in tokens"
+        )
+    if recall is not None and ledgers:
+        for charge in _charges(recall, priced=in_money):
+            for ledger in ledgers:
+                ledger.spend(charge)
+    return ledgers
+
+
+def _charges(recall: Recall, *, priced: bool) -> Iterator[Charge]:
+    for turn in recall.turns():
+        if turn.reply is not None:
+            yield actual_cost(turn.reply, turn.prompt, priced=priced)
+        for attempt in turn.attempts:
+            if attempt.lost:
+                yield worst_case(turn.prompt, priced=priced)
+    for prompt in recall.lost():
+        yield worst_case(prompt, priced=priced)

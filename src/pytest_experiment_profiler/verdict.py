@@ -1,0 +1,47 @@
+"""A summary, a baseline and gates → the summary with what it is worth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pytest_experiment_profiler.comparison import compare, comparison_record, read_scores
+from pytest_experiment_profiler.gates import gate_record, judge_run
+from pytest_experiment_profiler.pricing import FREE_CLIENTS
+from pytest_experiment_profiler.statistics import Absent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pytest_experiment_profiler.comparison import RunScores
+    from pytest_experiment_profiler.summary import Summary
+
+
+def judge_summary(
+    summary: Summary,
+    folder: Path,
+    gates: Mapping[str, Any],
+    baseline: RunScores | None,
+    *,
+    intersection: bool = False,
+) -> Summary:
+    """Compare a run with its baseline, and hold it against gates; raise UsageError if it can't."""
+    comparison = None
+    if baseline is not None:
+        comparison = compare(baseline, read_scores(folder), gates=gates, intersection=intersection)
+    results = judge_run(
+        gates,
+        metrics=summary.metrics,
+        intervals={
+            name: found if isinstance(found, Absent) else found.interval
+            for name, found in summary.intervals.items()
+        },
+        contrasts=comparison.metrics if comparison else None,
+        cost_usd=0.0 if summary.client in FREE_CLIENTS else summary.cost["usd"],
+    )
+    return replace(
+        summary,
+        gates=[gate_record(result) for result in results],
+        comparison=comparison_record(comparison) if comparison else None,
+    )
