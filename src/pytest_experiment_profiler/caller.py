@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.budget import NOTHING, Charge, most_input_tokens, reserve_all
+from pytest_experiment_profiler.errors import UNREACHABLE
 from pytest_experiment_profiler.experiment import Attempt, Failure, Prompt, Reply, Turn
 from pytest_experiment_profiler.pricing import count_tokens, price_usd
 from pytest_experiment_profiler.recall import LOST, Call
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pytest_experiment_profiler.runlog import RunLog
 
 TOO_MANY = 429
+UNREACHABLE_S = 20.0
+"""Seconds without any answer to a connection after which a run stops."""
 
 
 @dataclass(slots=True)
@@ -37,6 +40,7 @@ class Progress:
     reused: int = 0
     ended: int = 0
     errors: int = 0
+    unreachable_since: float | None = None
 
     def stop(self, reason: str) -> None:
         """Keep the first reason for sending nothing more."""
@@ -160,6 +164,8 @@ class _CallGate:
     def leave(self, started: float, reply: Reply | None, error: ClientError | None) -> None:
         caller = self._caller
         too_many = error is not None and error.status == TOO_MANY
+        if error is None or error.kind != UNREACHABLE:
+            caller.progress.unreachable_since = None
         limits = reply.limits if reply else error.limits if error else ()
         caller.admission.leave(
             started, answered=reply is not None, too_many=too_many, limits=limits
@@ -169,10 +175,20 @@ class _CallGate:
         if error is not None and error.lost:
             self._to_log = True
             self._settle(self._worst)
+        elif error is not None and error.kind == UNREACHABLE:
+            self._count_unreachable(started, error)
+            self._settle(NOTHING)
         elif reply is not None and caller.ledgers:
             self._settle(actual_cost(reply, self._prompt, priced=caller.priced))
         else:
             self._settle(NOTHING)
+
+    def _count_unreachable(self, started: float, error: ClientError) -> None:
+        progress = self._caller.progress
+        if progress.unreachable_since is None:
+            progress.unreachable_since = started
+        elif started - progress.unreachable_since > UNREACHABLE_S:
+            progress.stop(f"stopped: {error}")
 
     def _settle(self, actual: Charge) -> None:
         for ledger in self._caller.ledgers:

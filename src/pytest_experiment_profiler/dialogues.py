@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_experiment_profiler import documents
@@ -158,7 +157,7 @@ def _text_messages(values: Mapping[str, Any]) -> list[str]:
 
 def _read_json(path: Path) -> Iterator[Row]:
     text = path.read_text("utf-8-sig")
-    decode = _decoder().raw_decode
+    decode = documents.open_decoder().raw_decode
     at = _skip_space(text, 0)
     if text[at : at + 1] != "[":
         yield Row(1, 1, None, "a JSON dataset is an array of dialogues (one object a line: .jsonl)")
@@ -187,7 +186,7 @@ def _read_json(path: Path) -> Iterator[Row]:
 
 
 def _read_jsonl(path: Path) -> Iterator[Row]:
-    decoder = _decoder()
+    decoder = documents.open_decoder()
     with path.open(encoding="utf-8-sig", newline="\n") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
@@ -239,29 +238,12 @@ def _csv_row(line: int, columns: list[str], cells: list[str]) -> Row:
             values[column] = cell
         elif cell.lstrip().startswith("["):
             try:
-                values[column] = _decoder().decode(cell)
+                values[column] = documents.open_decoder().decode(cell)
             except (ValueError, RecursionError) as error:
                 return Row(line, 1, None, f"{column} is no JSON list: {error}")
         else:
             values[column] = [part.strip() for part in cell.split(";") if part.strip()]
     return Row(line, 1, values)
-
-
-def _decoder() -> json.JSONDecoder:
-    return json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for i, key in enumerate(keys) if key in islice(keys, i))
-        raise ValueError(f"duplicate key {twice!r}")
-    return values
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
 
 
 def _broken_json(error: Exception, line: int, column: int) -> Row:

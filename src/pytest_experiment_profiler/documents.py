@@ -139,6 +139,27 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
+def open_decoder() -> json.JSONDecoder:
+    """Make a decoder of strict JSON: a key stands once in an object, numbers are finite.
+
+    It raises ValueError for both.
+    """
+    return json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for i, key in enumerate(keys) if key in keys[:i])
+        raise ValueError(f"duplicate key {twice!r}")
+    return values
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
+
+
 @cache
 def load_schema(name: str) -> Schema:
     """Read a schema of this package by name, such as "manifest"."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Scope = Literal["call", "run"]
 
+UNREACHABLE = "unreachable"
+"""The kind of a failure to connect: nothing was sent."""
+
 
 class RateLimit(NamedTuple):
     """A service's word on one of its limits: what is left of it now, and when it is whole again."""
@@ -29,6 +32,14 @@ class RateLimit(NamedTuple):
 
 class ExperimentError(Exception):
     """Base of all errors of this package; its text is one sentence for people."""
+
+
+def say_error(error: BaseException) -> str:
+    """Give an exception's text; its class where it has none, or none that can be had."""
+    try:
+        return str(error) or repr(error)
+    except Exception as second:  # noqa: BLE001 -- a class of the user's
+        return f"{type(error).__name__} (its text raises {type(second).__name__})"
 
 
 class UsageError(ExperimentError):

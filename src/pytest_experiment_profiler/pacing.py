@@ -6,9 +6,10 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, cast
+from types import NoneType
+from typing import TYPE_CHECKING, Protocol
 
-from pytest_experiment_profiler.errors import ClientError, Scope
+from pytest_experiment_profiler.errors import ClientError, Scope, say_error
 from pytest_experiment_profiler.experiment import Attempt, Failure, Reply
 
 if TYPE_CHECKING:
@@ -122,17 +123,31 @@ async def _try(
         return None, error
     except TimeoutError:
         return None, ClientError(f"no answer within {timeout_s:g} s", kind="timeout", lost=True)
-    except Exception as error:  # noqa: BLE001 -- a client is the user's code; what it raised is recorded
-        return None, ClientError(str(error) or repr(error), kind=type(error).__name__)
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        return None, ClientError(say_error(error), kind=type(error).__name__)
+    except Exception as error:  # noqa: BLE001 -- a client is the user's code; it is recorded
+        return None, ClientError(say_error(error), kind=type(error).__name__)
     return reply, None
 
 
 def _find_fault(reply: object) -> str | None:
     if not isinstance(reply, Reply):
         return f"the client returned {type(reply).__name__}, not a Reply"
-    if isinstance(cast("object", reply.text), str) and isinstance(reply.usage, Mapping):
-        return None
-    return "the client's Reply needs a text that is str and a usage that is a mapping"
+    for name, (kinds, words) in _REPLY_TYPES.items():
+        if not isinstance(getattr(reply, name), kinds):
+            return f"the client's Reply needs a {name} that is {words}"
+    return None
+
+
+_REPLY_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "text": ((str,), "text"),
+    "stop_reason": ((str, NoneType), "text or None"),
+    "usage": ((Mapping,), "a mapping"),
+    "metadata": ((Mapping,), "a mapping"),
+}
 
 
 def _attempt(error: ClientError | None, waited_s: float) -> Attempt:

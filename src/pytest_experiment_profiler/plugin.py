@@ -204,8 +204,9 @@ def experiment_run(request: pytest.FixtureRequest, model_client: Client) -> Iter
         yield run
     if run.summary is None:
         run.stop("interrupted")
-        with _failing():
-            items.finish_run(request.node, run)
+        problems = items.finish_run(request.node, run)
+        if problems:
+            pytest.fail("\n".join(problems), pytrace=False)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +49,7 @@ def choose_client(asked: str, experiment: Experiment, environment: Mapping[str, 
     if asked not in {"auto", "anthropic"}:
         return Choice(name="replay", reason=asked)
     if asked == "anthropic" or any(environment.get(name) for name in CREDENTIALS):
-        base_url = environment.get("ANTHROPIC_BASE_URL", "").rstrip("/")
+        base_url = _without_password(environment.get("ANTHROPIC_BASE_URL", "").rstrip("/"))
         foreign = base_url if base_url and base_url != ANTHROPIC_URL else None
         return Choice(name="anthropic", reason=experiment.model, base_url=foreign)
     if experiment.mock_responses:
@@ -58,6 +59,10 @@ def choose_client(asked: str, experiment: Experiment, environment: Mapping[str, 
         "nothing can answer: the environment names no credentials and there are no mock answers; "
         f"set ANTHROPIC_API_KEY for the real API, or write {expected} for the mock"
     )
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", url)
 
 
 def open_client(choice: Choice, experiment: Experiment) -> Client:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pytest_experiment_profiler.clients import ANTHROPIC_URL, CREDENTIALS
-from pytest_experiment_profiler.errors import ClientError, RateLimit, UsageError
+from pytest_experiment_profiler.errors import UNREACHABLE, ClientError, RateLimit, UsageError
 from pytest_experiment_profiler.experiment import Prompt, Reply
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _no_answer(error: anthropic.APIConnectionError, url: str) -> ClientError:
     return ClientError(
         f"no answer from {url}: {cause or type(cause).__name__}",
         retryable=True,
-        kind=type(error).__name__,
+        kind=UNREACHABLE if unsent else type(error).__name__,
         lost=not unsent,
     )
 
@@ -196,8 +196,8 @@ def _reply(content: bytes, headers: Mapping[str, str]) -> Reply:
     if not _is_message(body):
         message = f"the answer is no message of the API: {_show(content)}"
         raise ClientError(message, retryable=True, status=200, kind="not_a_message", lost=True)
-    texts = [b["text"] for b in body["content"] if b.get("type") == "text" and "text" in b]
-    thinking = [b.get("thinking", "") for b in body["content"] if b.get("type") == "thinking"]
+    texts = [block["text"] for block in body["content"] if block.get("type") == "text"]
+    thinking = [str(b.get("thinking", "")) for b in body["content"] if b.get("type") == "thinking"]
     metadata = {"message_id": body.get("id"), "stop_details": body.get("stop_details")}
     if thinking:
         metadata["thinking"] = "\n\n".join(thinking)
@@ -217,8 +217,14 @@ def _is_message(body: object) -> bool:
         isinstance(body, dict)
         and body.get("type") == "message"
         and isinstance(body.get("content"), list)
-        and all(isinstance(block, dict) for block in body["content"])
+        and all(map(_is_block, body["content"]))
         and isinstance(body.get("usage"), dict)
+    )
+
+
+def _is_block(block: object) -> bool:
+    return isinstance(block, dict) and (
+        block.get("type") != "text" or isinstance(block.get("text"), str)
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +49,11 @@ class MockClient:
         )
 
     def _find(self, prompt: Prompt) -> Any:  # noqa: ANN401 -- a text or an object of the script
+        if self._path is None:
+            raise ClientError(
+                "no mock answer: there is no mock_responses.json beside the dataset",
+                kind="no_mock_answer",
+            )
         if prompt.dialogue_id not in self._script:
             hint = documents.find_near(prompt.dialogue_id, list(self._script)[:1000])
             raise ClientError(
@@ -83,12 +87,12 @@ class MockClient:
 
 def _load(path: Path) -> Mapping[str, Any]:
     try:
-        script = json.loads(path.read_text("utf-8-sig"))
+        script = documents.open_decoder().decode(path.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"the mock answers in {path} can't be read: {error}") from error
     faults = documents.check(script, "mock_responses")
     if faults:
-        steps = " → ".join(map(str, faults[0].steps))
-        raise UsageError(f"the mock answers in {path} are wrong: {steps}: {faults[0].message}")
+        where = "".join(f"{step}: " for step in faults[0].steps)
+        raise UsageError(f"the mock answers in {path} are wrong: {where}{faults[0].message}")
     checked: Mapping[str, Any] = script
     return checked

@@ -61,6 +61,8 @@ def _settle(future: asyncio.Future[Any], result: object, error: BaseException | 
         return
     if error is None:
         future.set_result(result)
+    elif isinstance(error, StopIteration):
+        future.set_exception(RuntimeError("the client raised StopIteration"))
     else:
         future.set_exception(error)
 
