@@ -88,13 +88,20 @@ class Run:
         self._held: dict[int, list[Transcript]] = {}
         self._done: dict[int, list[Transcript]] = {}
         self._wanted = 0
+        self._numbers: Mapping[str, int] = {}
+        self._taken: set[int] = set()
+        self._told = False
         self._ready = threading.Condition()
         self._workers: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._started = time.monotonic()
 
-    def start(self, dialogues: Iterable[Dialogue]) -> None:
-        """Write run.json and send the first prompts; raise RunFolderError where it can't be."""
+    def start(self, dialogues: Iterable[Dialogue], ids: Sequence[str]) -> None:
+        """Write run.json and send the first prompts; `ids` are the dialogues', in order.
+
+        Raise RunFolderError where the folder can't be written.
+        """
+        self._numbers = {dialogue_id: number for number, dialogue_id in enumerate(ids)}
         experiment = self.experiment
         write_whole(self.folder / "run.json", encode(self.record))
         self._log = RunLog(self.folder, with_metadata="metadata" in experiment.output_fields)
@@ -123,9 +130,33 @@ class Run:
 
         `idle` is called now and then while there is nothing to take.
         """
-        while (transcripts := self._await(self._wanted, idle)) is not None:
+        number = 0
+        while (transcripts := self._await(number, idle)) is not None:
+            del self._done[number]
             yield transcripts
-            self._wanted += 1
+            number += 1
+
+    def take(self, dialogue_id: str, idle: Callable[[], object] = lambda: None) -> list[Transcript]:
+        """Wait for one dialogue's transcripts, which stay there to be taken again.
+
+        Raise RunFolderError where the run broke off before.
+        """
+        number = self._numbers[dialogue_id]
+        transcripts = self._await(number, idle)
+        if transcripts is None:
+            raise RunFolderError("the run broke off before this dialogue")
+        self._taken.add(number)
+        return transcripts
+
+    @property
+    def is_taken(self) -> bool:
+        """Tell whether every dialogue was taken by its id."""
+        return len(self._taken) == len(self._numbers)
+
+    def tell_not_run(self) -> bool:
+        """Tell, to the first who asks, that dialogues were not run."""
+        told, self._told = self._told, True
+        return not told
 
     def standing(self) -> Standing:
         """Tell how far the run is."""
@@ -227,12 +258,13 @@ class Run:
             return
 
     def _await(self, number: int, idle: Callable[[], object]) -> list[Transcript] | None:
+        self._wanted = number
         while True:
             with self._ready:
                 if number not in self._done and not self._work.done():
                     self._ready.wait(TICK_S)
                 if number in self._done or self._work.done():
-                    return self._done.pop(number, None)
+                    return self._done.get(number)
             idle()
 
     def _wake(self) -> None:

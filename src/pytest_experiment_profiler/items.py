@@ -1,7 +1,8 @@
-"""How pytest sees an experiment: a manifest is a file, an experiment an item of it."""
+"""How pytest sees an experiment: its manifest is a file, it is one item or one a dialogue."""
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from contextlib import nullcontext
@@ -10,32 +11,30 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_experiment_profiler import clients, comparison, launch, manifest
-from pytest_experiment_profiler.dialogues import read_dialogues
-from pytest_experiment_profiler.errors import ExperimentError, ManifestError, UsageError
-from pytest_experiment_profiler.metrics import METRICS
-from pytest_experiment_profiler.metrics.definitions import name_definitions
-from pytest_experiment_profiler.models import find_deprecation
-from pytest_experiment_profiler.plan import plan_run
+from pytest_experiment_profiler import manifest
+from pytest_experiment_profiler.documents import find_near
+from pytest_experiment_profiler.errors import ExperimentError, ManifestError
+from pytest_experiment_profiler.metrics import fact_coverage
+from pytest_experiment_profiler.pricing import count_tokens
 from pytest_experiment_profiler.reports.failure import explain_failure
 from pytest_experiment_profiler.reports.plain import make_plain
 from pytest_experiment_profiler.reports.progress import StatusLine
-from pytest_experiment_profiler.summary import RESERVED
+from pytest_experiment_profiler.selection import choose_layout, name_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_experiment_profiler.budget import Ledger
-    from pytest_experiment_profiler.comparison import RunScores
     from pytest_experiment_profiler.engine import Run
-    from pytest_experiment_profiler.experiment import Client, Metric, Transcript
-    from pytest_experiment_profiler.loop import LoopThread
+    from pytest_experiment_profiler.experiment import Transcript
 
 MANIFESTS = pytest.StashKey[dict[str, Path]]()
 """The manifest of each experiment id that was collected in a session."""
 
-BUDGET = pytest.StashKey["Ledger | None"]()
-"""What all runs of a session may spend together."""
+CHOSEN = pytest.StashKey[dict[str, list[str]]]()
+"""The names of dialogues that the command line gives, by manifest."""
+
+UNKNOWN = pytest.StashKey[list[str]]()
+"""What the command line names that is not there."""
 
 
 class ManifestFile(pytest.Module):
@@ -44,7 +43,7 @@ class ManifestFile(pytest.Module):
     obj = None
     checked: manifest.Checked
 
-    def collect(self) -> Iterator[pytest.Item]:
+    def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         """Check the manifest and its dataset, and yield its experiment."""
         try:
             self.checked = manifest.check_manifest(self.path, self.config.rootpath)
@@ -54,7 +53,11 @@ class ManifestFile(pytest.Module):
         first = self.session.stash.setdefault(MANIFESTS, {}).setdefault(name, self.path)
         if first != self.path:
             raise self.CollectError(f"{self.path}: experiment_id {name!r} is taken by {first}")
-        yield ExperimentItem.from_parent(self, name=name, callobj=hold_experiment)
+        chosen = self.config.stash.get(CHOSEN, {})
+        if choose_layout(self.config, self.path, chosen) == "tree":
+            yield ExperimentNode.from_parent(self, name=name)
+        else:
+            yield ExperimentItem.from_parent(self, name=name, callobj=hold_experiment)
 
 
 class ExperimentItem(pytest.Function):
@@ -67,6 +70,87 @@ class ExperimentItem(pytest.Function):
         return self.path, 0, self.name
 
 
+class ExperimentNode(pytest.Class):
+    """An experiment whose dialogues are items of their own."""
+
+    obj = None
+
+    def newinstance(self) -> None:
+        """Make no instance: there is no class."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """Yield the dialogues, those that were named or all, and what is judged at the end."""
+        file: Any = self.parent
+        lines = name_dialogues(file)
+        chosen = file.config.stash.get(CHOSEN, {}).get(str(self.path))
+        wanted = None if chosen is None else set(chosen)
+        for name, (dialogue_id, line) in lines.items():
+            if wanted is None or name in wanted:
+                item = DialogueItem.from_parent(self, name=name, callobj=hold_dialogue)
+                item.dialogue_id, item.line = dialogue_id, line
+                yield item
+        last = "gates" if "gates" not in lines else "gates (run)"
+        if file.checked.experiment.gates and (wanted is None or last in wanted):
+            yield GatesItem.from_parent(self, name=last, callobj=judge_gates)
+        unknown = sorted((wanted or set()) - {*lines, last})
+        if unknown:
+            hint = find_near(unknown[0], lines)
+            message = f"not found: {self.nodeid}::{unknown[0]}{hint}"
+            file.session.stash.setdefault(UNKNOWN, []).append(message)
+
+
+class DialogueItem(pytest.Function):
+    """A dialogue of an experiment."""
+
+    dialogue_id: str
+    line: int
+    current: list[Transcript] | None = None
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Place the dialogue at its line in the dataset.
+
+        VS Code joins the line with the item's own path, which is the manifest's.
+        """
+        if self.config.pluginmanager.hasplugin("vscode_pytest"):
+            return self.path, 0, self.name
+        file: Any = self.getparent(ManifestFile)
+        return file.checked.experiment.dataset_path, self.line - 1, self.name
+
+
+class GatesItem(pytest.Function):
+    """The gates on an experiment's whole run, its last item."""
+
+    current: list[Transcript] | None = None
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Place the gates at their manifest."""
+        return self.path, 0, self.name
+
+
+def name_dialogues(file: ManifestFile) -> dict[str, tuple[str, int]]:
+    """Give each dialogue a name; raise CollectError where two would have the same one."""
+    lines: dict[str, tuple[str, int]] = {}
+    for dialogue_id, line in file.checked.lines.items():
+        first = lines.setdefault(name_node(dialogue_id), (dialogue_id, line))
+        if first[0] != dialogue_id:
+            dataset = file.checked.experiment.dataset_path
+            raise file.CollectError(
+                f"{dataset}:{line}:1: dialogue_id {dialogue_id!r} gets the same test name as "
+                f"{first[0]!r} in line {first[1]}"
+            )
+    return lines
+
+
+def find_selected(file: ManifestFile) -> tuple[str, ...] | None:
+    """List the dialogues that are going to run, in dataset order; None: all of them."""
+    items = [item for item in file.session.items if item.getparent(ManifestFile) is file]
+    if any(isinstance(item, ExperimentItem) for item in items):
+        return None
+    chosen = {item.dialogue_id for item in items if isinstance(item, DialogueItem)}
+    ids = tuple(name for name in file.checked.lines if name in chosen)
+    return None if len(ids) == len(file.checked.lines) else ids
+
+
 def hold_experiment(
     request: pytest.FixtureRequest, experiment_run: Run, subtests: pytest.Subtests
 ) -> None:
@@ -74,13 +158,13 @@ def hold_experiment(
     item: Any = request.node
     failed, not_run = 0, 0
     for transcripts in take_transcripts(item, experiment_run):
-        item.current = transcripts
+        describe_item(item, transcripts, experiment_run.folder)
         outcomes = {transcript.outcome for transcript in transcripts}
         failed += "error" in outcomes or bool(experiment_run.judge(transcripts))
         not_run += outcomes == {"not_run"}
         with subtests.test(transcripts[0].dialogue.dialogue_id):
             judge_dialogue(experiment_run, transcripts)
-    item.current = None
+    describe_item(item, None, experiment_run.folder)
     lines = [*finish_run(item, experiment_run), *_verdict(experiment_run, failed, not_run)]
     if lines:
         pytest.fail("\n".join(lines), pytrace=False)
@@ -94,16 +178,48 @@ def take_transcripts(item: pytest.Item, run: Run) -> Iterator[list[Transcript]]:
         for transcripts in run.take_transcripts(lambda: status.show(run.standing())):
             if not (silent and all(t.outcome == "ok" for t in transcripts)):
                 status.clear()
-            for transcript in transcripts:
-                item.ihook.pytest_experiment_dialogue(
-                    experiment=run.experiment, transcript=transcript
-                )
+            show_hooks(item, run, transcripts)
             yield transcripts
             status.show(run.standing())
         status.clear()
     except KeyboardInterrupt:
         run.stop("interrupted")
         raise pytest.exit.Exception("interrupted", returncode=2) from None
+
+
+def hold_dialogue(request: pytest.FixtureRequest, experiment_run: Run) -> None:
+    """Wait for one dialogue's transcripts and judge them."""
+    item: Any = request.node
+    status = _open_status(item.config)
+    try:
+        transcripts = experiment_run.take(
+            item.dialogue_id, lambda: status.show(experiment_run.standing())
+        )
+    except KeyboardInterrupt:
+        experiment_run.stop("interrupted")
+        raise pytest.exit.Exception("interrupted", returncode=2) from None
+    except ExperimentError as error:
+        raise pytest.fail.Exception(make_plain(str(error)), pytrace=False) from None
+    status.clear()
+    describe_item(item, transcripts, experiment_run.folder)
+    show_hooks(item, experiment_run, transcripts)
+    if transcripts[0].outcome == "not_run" and experiment_run.tell_not_run():
+        pytest.fail(f"dialogues were not run: {transcripts[0].not_run}", pytrace=False)
+    judge_dialogue(experiment_run, transcripts)
+
+
+def judge_gates(request: pytest.FixtureRequest, experiment_run: Run) -> None:
+    """Wait for the end of a run and judge it as a whole."""
+    describe_item(request.node, None, experiment_run.folder)
+    lines = [*finish_run(request.node, experiment_run), *_verdict(experiment_run, 0, 0)]
+    if lines:
+        pytest.fail("\n".join(lines), pytrace=False)
+
+
+def show_hooks(item: pytest.Item, run: Run, transcripts: list[Transcript]) -> None:
+    """Let the hooks see a dialogue's transcripts."""
+    for transcript in transcripts:
+        item.ihook.pytest_experiment_dialogue(experiment=run.experiment, transcript=transcript)
 
 
 def _open_status(config: pytest.Config) -> StatusLine:
@@ -129,85 +245,6 @@ def _open_status(config: pytest.Config) -> StatusLine:
     )
 
 
-def start_run(file: ManifestFile, client: Client, loop: LoopThread) -> Run:
-    """Start the calls of a manifest; raise ExperimentError where that can't be."""
-    ours = clients.name_client(client) in clients.CLIENTS
-    config = file.config
-    setting = launch.Setting(
-        client=client,
-        base_url=choose_client(file).base_url if ours else None,
-        output=_output(file),
-        loop=loop,
-        own_metrics=_own_metrics(file),
-        resume=config.getoption("--experiment-resume"),
-        budget=_session_budget(file),
-        baseline=find_baseline(file),
-        intersection=config.getoption("--experiment-intersection"),
-    )
-    return launch.start_run(file.checked, setting)
-
-
-def choose_client(file: ManifestFile) -> clients.Choice:
-    """Settle which of the plugin's clients answers for a manifest; raise UsageError if none can."""
-    asked = file.config.getoption("--experiment-client")
-    return clients.choose_client(asked, file.checked.experiment, os.environ)
-
-
-def describe_client(file: ManifestFile) -> list[str]:
-    """Say which client answers, and what its model's maker says of the model."""
-    choice = choose_client(file)
-    deprecation = find_deprecation(file.checked.experiment.model)
-    return [str(choice), *([deprecation] if deprecation and choice.name == "anthropic" else [])]
-
-
-def describe_plan(file: ManifestFile) -> list[str]:
-    """Say what a manifest's run would send and cost."""
-    experiment, resume = file.checked.experiment, file.config.getoption("--experiment-resume")
-    folder = _output(file) / experiment.experiment_id
-    plan = plan_run(experiment, choose_client(file).name, folder, resume=resume)
-    return [f"{experiment.experiment_id}: {line}" for line in plan.lines()]
-
-
-def find_baseline(file: ManifestFile) -> RunScores | None:
-    """Read the run to compare with, if one was named; raise UsageError if it can't be compared."""
-    path = file.config.getoption("--experiment-baseline")
-    if not path:
-        return None
-    experiment = file.checked.experiment
-    baseline = comparison.find_baseline(
-        Path(file.config.invocation_params.dir, path), experiment.experiment_id
-    )
-    comparison.check_comparable(
-        baseline,
-        experiment,
-        read_dialogues(experiment.dataset_path),
-        name_definitions(),
-        intersection=file.config.getoption("--experiment-intersection"),
-    )
-    return baseline
-
-
-def _output(file: ManifestFile) -> Path:
-    return Path(file.config.invocation_params.dir, file.config.getoption("--experiment-output"))
-
-
-def _session_budget(file: ManifestFile) -> Ledger | None:
-    stash = file.session.stash
-    if BUDGET not in stash:
-        stash[BUDGET] = launch.open_budget(file.config.getoption("--experiment-budget-usd"))
-    return stash[BUDGET]
-
-
-def _own_metrics(file: ManifestFile) -> dict[str, Metric]:
-    metrics: dict[str, Metric] = {}
-    for found in file.ihook.pytest_experiment_metrics():
-        for name, metric in found.items():
-            if name in metrics or name in RESERVED or name in METRICS:
-                raise UsageError(f"an own metric can't be named {name!r}: the name is taken")
-            metrics[name] = metric
-    return metrics
-
-
 def judge_dialogue(run: Run, transcripts: list[Transcript]) -> None:
     """Fail or skip the current test where a dialogue errored, broke a gate or was not run."""
     failures = [t for t in transcripts if t.outcome == "error"]
@@ -229,6 +266,48 @@ def finish_run(node: pytest.Item | pytest.Collector, run: Run) -> list[str]:
     except ExperimentError as error:
         return [make_plain(str(error))]
     return []
+
+
+def close_run(file: ManifestFile, run: Run) -> list[str]:
+    """End a run when its last item is done; return what could not be read or written."""
+    if run.summary is not None:
+        return []
+    if not run.is_taken:
+        run.stop("interrupted")
+    return finish_run(file, run)
+
+
+def describe_item(item: Any, transcripts: list[Transcript] | None, folder: Path) -> None:  # noqa: ANN401
+    """Put a dialogue's numbers, or only its run's folder, on the reports that the item gets."""
+    item.current = transcripts
+    kind = () if isinstance(item, ExperimentItem) else (("experiment_items", "dialogues"),)
+    numbers = list_properties(transcripts) if transcripts else ()
+    item.user_properties[:] = [("experiment_folder", str(folder)), *kind, *numbers]
+
+
+def describe_report(item: Any, report: pytest.TestReport) -> None:  # noqa: ANN401
+    """Give the report of a dialogue the time that its calls took, and its place in the dataset."""
+    transcripts = getattr(item, "current", None)
+    if report.when == "call" and transcripts:
+        dialogue = transcripts[0].dialogue
+        turns = [turn for transcript in transcripts for turn in transcript.turns]
+        report.duration = math.fsum(turn.latency_s or 0.0 for turn in turns)
+        report.location = (str(dialogue.file), dialogue.line - 1, report.location[2])
+
+
+def list_properties(transcripts: list[Transcript]) -> Iterator[tuple[str, object]]:
+    """List a dialogue's numbers as plain data, for JUnit XML and other readers of reports."""
+    coverages = [c for c in map(fact_coverage, transcripts) if isinstance(c, float)]
+    if coverages:
+        yield "fact_coverage", math.fsum(coverages) / len(coverages)
+    labels = [r.label for transcript in transcripts for r in transcript.refusals or ()]
+    if labels:
+        yield "refusal", "full" if "full" in labels else max(labels)
+    replies = [turn.reply for t in transcripts for turn in t.turns if turn.reply]
+    counts = [count_tokens(reply.usage) for reply in replies]
+    if any(map(any, counts)):
+        yield "input_tokens", sum(sent for sent, _ in counts)
+        yield "output_tokens", sum(received for _, received in counts)
 
 
 def _verdict(run: Run, failed: int, not_run: int) -> Iterator[str]:

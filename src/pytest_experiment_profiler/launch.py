@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_experiment_profiler.comparison import RunScores
-    from pytest_experiment_profiler.experiment import Client, Experiment, Metric
+    from pytest_experiment_profiler.experiment import Client, Dialogue, Experiment, Metric
     from pytest_experiment_profiler.loop import LoopThread
     from pytest_experiment_profiler.manifest import Checked
     from pytest_experiment_profiler.records import Record
@@ -45,6 +45,8 @@ class Setting:
     budget: Ledger | None = None
     baseline: RunScores | None = None
     intersection: bool = False
+    session: str | None = None
+    selected: tuple[str, ...] | None = None
 
 
 def open_budget(usd: float | None) -> Ledger | None:
@@ -61,14 +63,17 @@ def start_run(checked: Checked, setting: Setting) -> Run:
         client=client,
         base_url=setting.base_url,
         dialogues=len(checked.lines),
-        selected=None,
+        selected=setting.selected,
     )
+    record["session"] = setting.session
     record["provenance"]["definitions_version"] = name_definitions()
     folder = setting.output / experiment.experiment_id
+    if setting.selected is not None:
+        folder = open_folder(folder, partial=True)
     with ExitStack() as stack:
         stack.enter_context(lock(folder))
-        recall = _remember(folder, record) if setting.resume else None
-        if recall is None:
+        recall = _remember(folder, record, setting) if setting.selected is None else None
+        if recall is None and setting.selected is None:
             open_folder(folder)
         (folder / "summary.json").unlink(missing_ok=True)
         ledgers = _ledgers(experiment, setting.budget, recall, priced=client not in FREE_CLIENTS)
@@ -89,19 +94,32 @@ def start_run(checked: Checked, setting: Setting) -> Run:
                 intersection=setting.intersection,
             ),
         )
-        run.start(read_dialogues(experiment.dataset_path))
+        run.start(_select(experiment, setting.selected), list(setting.selected or checked.lines))
         run.unlock = stack.pop_all().close
     return run
 
 
-def _remember(folder: Path, record: Record) -> Recall | None:
-    """Read what an earlier part of a run left; None where there is none."""
+def _select(experiment: Experiment, selected: tuple[str, ...] | None) -> Iterator[Dialogue]:
+    wanted = None if selected is None else set(selected)
+    for dialogue in read_dialogues(experiment.dataset_path):
+        if wanted is None or dialogue.dialogue_id in wanted:
+            yield dialogue
+
+
+def _remember(folder: Path, record: Record, setting: Setting) -> Recall | None:
+    """Read what an earlier part of a run left, if it is to go on; None where there is none.
+
+    A worker that takes the place of a crashed one goes on with what that one began.
+    """
     try:
         before = read_run(folder)
     except RunFolderError:
-        if not (folder / "responses.jsonl").exists():
+        if not setting.resume or not (folder / "responses.jsonl").exists():
             return None
         raise
+    crashed = setting.session is not None and before.get("session") == setting.session
+    if not (setting.resume or crashed):
+        return None
     if before.get("client") != record["client"]:
         raise UsageError(
             f"the run in {folder} was answered by {before.get('client')}, not {record['client']}: "

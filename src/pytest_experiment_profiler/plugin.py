@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_experiment_profiler.selection import LAYOUTS, split_ids
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
@@ -33,6 +35,8 @@ PATH_OPTIONS = (
 _asked = pytest.StashKey[list[Path]]()
 _loop = pytest.StashKey["LoopThread"]()
 _folders = pytest.StashKey[dict[str, None]]()
+_chosen = pytest.StashKey[dict[str, list[str]]]()
+_unknown = pytest.StashKey[list[str]]()
 _failed = pytest.StashKey[set[str]]()
 _ITEMS = "pytest_experiment_profiler.items"
 
@@ -83,6 +87,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="compare what both runs share, where their datasets or definitions differ",
     )
+    group.addoption(
+        "--experiment-layout",
+        choices=LAYOUTS,
+        help="one item an experiment (subtests), one a dialogue (tree), or as the caller needs it",
+    )
+    parser.addini("experiment_layout", "auto (default), subtests or tree", default="auto")
     parser.addini(
         "experiment_paths", "folders in which --experiment looks", type="paths", default=[]
     )
@@ -106,13 +116,59 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> None:
-    """Turn each --experiment into a path to collect."""
+    """Turn each --experiment into a path to collect, and ids of dialogues into a choice."""
     _refuse_outside_words(args)
     known = parser.parse_known_args(args)
     asked = [_resolve(early_config, text) for text in known.experiment]
     early_config.stash[_asked] = [Path(path.partition("::")[0]) for path in asked]
-    if not any("::" in arg for arg in known.file_or_dir):
-        args.extend(path for path in dict.fromkeys(asked) if path not in known.file_or_dir)
+    positional = list(known.file_or_dir)
+    if not any("::" in arg for arg in positional):
+        added = [path for path in dict.fromkeys(asked) if path not in positional]
+        args.extend(added)
+        positional += added
+    chosen = split_ids(args, positional, early_config.invocation_params.dir)
+    args[:] = chosen.arguments
+    early_config.stash[_chosen] = chosen.names
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take over, in a worker of pytest-xdist, what the command line chose."""
+    worker: dict[str, Any] = getattr(config, "workerinput", {})
+    if "experiment_chosen" in worker:
+        config.stash[_chosen] = worker["experiment_chosen"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 -- xdist's WorkerController
+    """Hand over to a worker which dialogues were chosen."""
+    node.workerinput["experiment_chosen"] = node.config.stash.get(_chosen, {})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:  # noqa: ANN401 -- xdist's
+    """Keep a manifest's items in one worker, so that no call is sent twice."""
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 -- it called us
+
+    class ManifestScheduling(LoadScopeScheduling):  # type: ignore[misc]
+        """Spread all tests one by one, but those of a manifest."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return path if path.endswith((".yaml", ".yml")) else nodeid
+
+    return ManifestScheduling(config, log) if _names_manifests(config) else None
+
+
+def _names_manifests(config: pytest.Config) -> bool:
+    """Tell whether the command line names manifests, or folders that hold some."""
+    here = config.invocation_params.dir
+    for argument in config.args:
+        path = here / argument.partition("::")[0]
+        if path.suffix in {".yaml", ".yml"} or (path.is_dir() and any(path.rglob(PATTERN))):
+            return True
+    return False
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -125,8 +181,10 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     )
     if not (asked or named):
         return None
-    from pytest_experiment_profiler.items import ManifestFile  # noqa: PLC0415 -- see pytest_addhooks
+    from pytest_experiment_profiler.items import CHOSEN, UNKNOWN, ManifestFile  # noqa: PLC0415
 
+    config.stash[CHOSEN] = config.stash.get(_chosen, {})
+    parent.session.stash[UNKNOWN] = parent.session.stash.setdefault(_unknown, [])
     return ManifestFile.from_parent(parent, path=file_path)
 
 
@@ -151,14 +209,17 @@ def pytest_runtestloop(session: pytest.Session) -> object:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Refuse, before anything is sent, a baseline that can't be one."""
+    """Refuse, before anything is sent, names that don't exist and a baseline that can't be one."""
+    unknown = session.stash.get(_unknown, [])
+    if unknown:
+        raise pytest.UsageError(*unknown)
     if session.config.getoption("--experiment-baseline"):
-        from pytest_experiment_profiler import items  # noqa: PLC0415 -- see pytest_addhooks
+        from pytest_experiment_profiler import orders  # noqa: PLC0415 -- see pytest_addhooks
         from pytest_experiment_profiler.errors import UsageError  # noqa: PLC0415
 
         try:
             for file in _manifests(session.items):
-                items.find_baseline(file)
+                orders.find_baseline(file)
         except UsageError as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -171,61 +232,82 @@ def pytest_report_collectionfinish(
     for file in _manifests(items):
         lines |= dict.fromkeys(_describe_client(file))
         if config.getoption("--experiment-plan"):
-            from pytest_experiment_profiler import items as nodes  # noqa: PLC0415
+            from pytest_experiment_profiler import orders  # noqa: PLC0415
 
             with _failing():
-                lines |= dict.fromkeys(nodes.describe_plan(file))
+                lines |= dict.fromkeys(orders.describe_plan(file))
     return list(lines)
 
 
 def _manifests(items: Sequence[pytest.Item]) -> list[Any]:
-    return list(dict.fromkeys(item.parent for item in items if _is_manifest(item.parent)))
+    files = (node for item in items for node in item.listchain() if _is_manifest(node))
+    return list(dict.fromkeys(files))
 
 
 @pytest.fixture(scope="module")
 def model_client(request: pytest.FixtureRequest) -> Client:
     """Return what answers an experiment's prompts; override it in a conftest.py."""
-    from pytest_experiment_profiler import clients, items  # noqa: PLC0415 -- see pytest_addhooks
+    from pytest_experiment_profiler import clients, orders  # noqa: PLC0415 -- see pytest_addhooks
 
     with _failing():
-        choice = items.choose_client(request.node)
+        choice = orders.choose_client(request.node)
         return clients.open_client(choice, request.node.checked.experiment)
 
 
 @pytest.fixture(scope="module")
 def experiment_run(request: pytest.FixtureRequest, model_client: Client) -> Iterator[Run]:
     """Start an experiment's calls; end them when its last item is done."""
-    from pytest_experiment_profiler import items  # noqa: PLC0415 -- see pytest_addhooks
+    from pytest_experiment_profiler import items, orders  # noqa: PLC0415 -- see pytest_addhooks
 
+    file: Any = request.node
     with _failing():
-        run = items.start_run(request.node, model_client, _loop_thread(request.session))
+        selected = items.find_selected(file)
+        run = orders.start_run(file, model_client, _loop_thread(request.session), selected)
     request.config.stash.setdefault(_folders, {})[str(run.folder)] = None
     with _sigterm_as_ctrl_c():
         yield run
-    if run.summary is None:
-        run.stop("interrupted")
-        problems = items.finish_run(request.node, run)
-        if problems:
-            pytest.fail("\n".join(problems), pytrace=False)
+    problems = items.close_run(file, run)
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Learn from a worker's report where its run folder is."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put a dialogue's time and place on its report."""
+    report = yield
+    if any(map(_is_manifest, item.listchain())):
+        from pytest_experiment_profiler import items  # noqa: PLC0415 -- see pytest_addhooks
+
+        items.describe_report(item, report)
+    return report
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """End the thread of the runs, after the fixtures, and close their clients."""
+    """End the thread of the runs, after the fixtures, and remember which dialogues failed."""
     loop = session.stash.get(_loop, None)
     if loop is not None:
         loop.close()
+    reports = _list_reports(session.config)
+    cache = session.config.cache if hasattr(session.config, "cache") else None
+    if cache is not None and any(_find_folder(report) for report in reports):
+        from pytest_experiment_profiler.selection import name_failures  # noqa: PLC0415
+
+        failed = cache.get("cache/lastfailed", {})
+        cache.set("cache/lastfailed", name_failures(failed, reports))
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Print the table of each run."""
-    for folder in config.stash.get(_folders, {}):
+    own = config.stash.get(_folders, {})
+    folders = own | dict.fromkeys(filter(None, map(_find_folder, _list_reports(config))))
+    if config.get_verbosity() < -1 or hasattr(config, "workerinput"):
+        return
+    for folder in folders:
         from pytest_experiment_profiler.reports import table  # noqa: PLC0415 -- see pytest_addhooks
 
         path = Path(folder, "summary.json")
@@ -239,6 +321,19 @@ def pytest_terminal_summary(
         terminalreporter.write_line(f"run folder: {folder}")
         if summary["counts"]["errors"] or summary["counts"]["not_run"]:
             terminalreporter.write_line(f"resume: {_resume_command(config)}")
+
+
+def _list_reports(config: pytest.Config) -> list[Any]:
+    """List the session's reports, those of workers too."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    stats = {} if reporter is None else reporter.stats
+    return [report for reports in stats.values() for report in reports]
+
+
+def _find_folder(report: Any) -> str | None:  # noqa: ANN401 -- a report, or another thing counted
+    properties = dict(getattr(report, "user_properties", ()))
+    folder = properties.get("experiment_folder")
+    return None if folder is None else str(folder)
 
 
 def _resume_command(config: pytest.Config) -> str:
@@ -286,11 +381,11 @@ def _refuse_outside_words(args: Sequence[str]) -> None:
 
 
 def _describe_client(file: Any) -> list[str]:  # noqa: ANN401 -- ManifestFile, imported late
-    from pytest_experiment_profiler import items  # noqa: PLC0415 -- see pytest_addhooks
+    from pytest_experiment_profiler import orders  # noqa: PLC0415 -- see pytest_addhooks
     from pytest_experiment_profiler.errors import UsageError  # noqa: PLC0415
 
     try:
-        return items.describe_client(file)
+        return orders.describe_client(file)
     except UsageError:
         return ["client: none (no credentials and no mock answers)"]
 

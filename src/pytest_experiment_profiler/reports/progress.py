@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 REWRITE_S = 0.2
+SETTLE_S = 1.0
+"""Seconds in which a run needs no lines: it may be over by then."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +64,7 @@ class StatusLine:
     _at: float = float("-inf")
     _tenths: int = 0
     _line_column: int = 0
+    _begun: float | None = None
 
     def show(self, standing: Standing) -> None:
         """Show how a run stands, if it is time to."""
@@ -86,6 +89,10 @@ class StatusLine:
 
     def _add_line(self, standing: Standing) -> None:
         tenths = 10 * standing.ended // standing.total if standing.total else 10
+        if self._begun is None:
+            self._begun = self.now()
+        if self.now() - self._begun < SETTLE_S:
+            return
         if self.write is not None and self._tenths < tenths < 10:  # noqa: PLR2004 -- then the table
             self._tenths = tenths
             start = "\n" if self.column() > self._line_column else ""

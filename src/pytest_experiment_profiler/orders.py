@@ -1,0 +1,136 @@
+"""What a command line orders for a manifest: client, budget, baseline, plan, run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from pytest_experiment_profiler import clients, comparison, launch
+from pytest_experiment_profiler.dialogues import read_dialogues
+from pytest_experiment_profiler.errors import UsageError
+from pytest_experiment_profiler.metrics import METRICS
+from pytest_experiment_profiler.metrics.definitions import name_definitions
+from pytest_experiment_profiler.models import find_deprecation
+from pytest_experiment_profiler.plan import plan_run
+from pytest_experiment_profiler.summary import RESERVED
+
+if TYPE_CHECKING:
+    from pytest_experiment_profiler.budget import Ledger
+    from pytest_experiment_profiler.comparison import RunScores
+    from pytest_experiment_profiler.engine import Run
+    from pytest_experiment_profiler.experiment import Client, Metric
+    from pytest_experiment_profiler.loop import LoopThread
+    from pytest_experiment_profiler.manifest import Checked
+
+BUDGET = pytest.StashKey["Ledger | None"]()
+"""What all runs of a session may spend together."""
+
+
+class Ordered(Protocol):
+    """A manifest's node."""
+
+    config: pytest.Config
+    session: pytest.Session
+    checked: Checked
+
+    @property
+    def ihook(self) -> Any:  # noqa: ANN401 -- pluggy's caller of hooks
+        """Call the hooks of the conftest files around the manifest."""
+        ...
+
+
+def start_run(
+    file: Ordered, client: Client, loop: LoopThread, selected: tuple[str, ...] | None
+) -> Run:
+    """Start the calls of a manifest, for `selected` dialogues or all.
+
+    Raise ExperimentError where that can't be.
+    """
+    ours = clients.name_client(client) in clients.CLIENTS
+    config = file.config
+    setting = launch.Setting(
+        client=client,
+        base_url=choose_client(file).base_url if ours else None,
+        output=_output(file),
+        loop=loop,
+        own_metrics=_own_metrics(file),
+        resume=config.getoption("--experiment-resume"),
+        session=_workers(config).get("testrunuid"),
+        selected=selected,
+        budget=_session_budget(file),
+        baseline=find_baseline(file),
+        intersection=config.getoption("--experiment-intersection"),
+    )
+    return launch.start_run(file.checked, setting)
+
+
+def choose_client(file: Ordered) -> clients.Choice:
+    """Settle which of the plugin's clients answers for a manifest; raise UsageError if none can."""
+    asked = file.config.getoption("--experiment-client")
+    return clients.choose_client(asked, file.checked.experiment, os.environ)
+
+
+def describe_client(file: Ordered) -> list[str]:
+    """Say which client answers, and what its model's maker says of the model."""
+    choice = choose_client(file)
+    deprecation = find_deprecation(file.checked.experiment.model)
+    return [str(choice), *([deprecation] if deprecation and choice.name == "anthropic" else [])]
+
+
+def describe_plan(file: Ordered) -> list[str]:
+    """Say what a manifest's run would send and cost."""
+    experiment, resume = file.checked.experiment, file.config.getoption("--experiment-resume")
+    folder = _output(file) / experiment.experiment_id
+    plan = plan_run(experiment, choose_client(file).name, folder, resume=resume)
+    return [f"{experiment.experiment_id}: {line}" for line in plan.lines()]
+
+
+def find_baseline(file: Ordered) -> RunScores | None:
+    """Read the run to compare with, if one was named; raise UsageError if it can't be compared."""
+    path = file.config.getoption("--experiment-baseline")
+    if not path:
+        return None
+    experiment = file.checked.experiment
+    baseline = comparison.find_baseline(
+        Path(file.config.invocation_params.dir, path), experiment.experiment_id
+    )
+    comparison.check_comparable(
+        baseline,
+        experiment,
+        read_dialogues(experiment.dataset_path),
+        name_definitions(),
+        intersection=file.config.getoption("--experiment-intersection"),
+    )
+    return baseline
+
+
+def _output(file: Ordered) -> Path:
+    return Path(file.config.invocation_params.dir, file.config.getoption("--experiment-output"))
+
+
+def _session_budget(file: Ordered) -> Ledger | None:
+    """Open what the session may spend, divided among the workers of a distributed one."""
+    stash = file.session.stash
+    if BUDGET not in stash:
+        usd = file.config.getoption("--experiment-budget-usd")
+        workers = _workers(file.config).get("workercount", 1)
+        stash[BUDGET] = launch.open_budget(None if usd is None else usd / workers)
+    return stash[BUDGET]
+
+
+def _workers(config: pytest.Config) -> dict[str, Any]:
+    """Tell what pytest-xdist tells a worker; nothing where it is not at work."""
+    return getattr(config, "workerinput", {})
+
+
+def _own_metrics(file: Ordered) -> dict[str, Metric]:
+    metrics: dict[str, Metric] = {}
+    for found in file.ihook.pytest_experiment_metrics():
+        for name, metric in found.items():
+            if name in metrics or name in RESERVED or name in METRICS:
+                raise UsageError(f"an own metric can't be named {name!r}: the name is taken")
+            metrics[name] = metric
+    return metrics

@@ -1,0 +1,102 @@
+"""What a command line chooses: dialogues by id, and how experiments are laid out as tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+LAYOUTS = ("auto", "subtests", "tree")
+_TREE_OPTIONS = ("keyword", "lf", "failedfirst", "stepwise", "xmlpath")
+_HARMLESS = {"[": "(", "]": ")", ".": "_", "/": "_", "\\": "_"}
+
+
+class Chosen(NamedTuple):
+    """A command line without the ids of dialogues, and those ids by manifest and experiment.
+
+    A manifest that is named as a whole, too, is not in `names`.
+    """
+
+    arguments: list[str]
+    names: dict[str, list[str]]
+
+
+def name_node(dialogue_id: str) -> str:
+    """Turn a dialogue's id into a name that pytest and the editors take for one name."""
+    text = "".join(_HARMLESS.get(character, character) for character in dialogue_id)
+    while "::" in text:
+        text = text.replace("::", "_")
+    return text.strip(":") or "_"
+
+
+def split_ids(arguments: Sequence[str], positional: Iterable[str], here: Path) -> Chosen:
+    """Replace the ids of dialogues among the arguments by their manifest, once.
+
+    pytest takes time quadratic in the number of ids, and an editor's "run all" sends each one.
+    """
+    given = set(positional)
+    kept: list[str] = []
+    names: dict[str, list[str]] = {}
+    whole: set[str] = set()
+    for argument in arguments:
+        path, _, rest = argument.partition("::")
+        name = rest.partition("::")[2]
+        if argument not in given or Path(path).suffix not in {".yaml", ".yml"}:
+            kept.append(argument)
+            continue
+        resolved = str((here / path).resolve())
+        if name:
+            if resolved not in names:
+                kept.append(path)
+            names.setdefault(resolved, []).append(name)
+        else:
+            whole.add(resolved)
+            kept.append(argument)
+    return Chosen(kept, {path: ids for path, ids in names.items() if path not in whole})
+
+
+def choose_layout(config: Any, path: Path, names: Mapping[str, list[str]]) -> str:  # noqa: ANN401
+    """Choose between one item an experiment and one item a dialogue; `config` is pytest's.
+
+    Editors keep one result a node id, so with subtests they could show green over red.
+    """
+    asked = config.getoption("--experiment-layout") or config.getini("experiment_layout")
+    if asked != "auto":
+        return str(asked)
+    editor = (
+        config.pluginmanager.hasplugin("vscode_pytest")
+        or "TEAMCITY_VERSION" in os.environ
+        or config.getoption("teamcity", 0)
+    )
+    narrowed = any(config.getoption(option, None) for option in _TREE_OPTIONS)
+    deselected = any("::" in text for text in config.getoption("deselect", None) or ())
+    return "tree" if editor or narrowed or deselected or str(path) in names else "subtests"
+
+
+def name_failures(failed: Mapping[str, bool], reports: Iterable[Any]) -> dict[str, bool]:
+    """Put an experiment's failed dialogues in its place among the tests that failed last.
+
+    They are items of the layout that --lf takes; a failed gate's is the last item.
+    """
+    kept = dict(failed)
+    dialogues: dict[str, list[str]] = {}
+    experiments: dict[str, bool] = {}
+    for report in reports:
+        properties = dict(getattr(report, "user_properties", ()))
+        if "experiment_folder" not in properties or "experiment_items" in properties:
+            continue
+        context = getattr(report, "context", None)
+        if context is None:
+            experiments[report.nodeid] = report.failed
+        elif report.failed:
+            dialogues.setdefault(report.nodeid, []).append(name_node(context.msg))
+    for node, did_fail in experiments.items():
+        kept.pop(node, None)
+        for stale in [name for name in kept if name.startswith(f"{node}::")]:
+            del kept[stale]
+        if did_fail:
+            kept |= {f"{node}::{name}": True for name in dialogues.get(node, ["gates"])}
+    return kept
