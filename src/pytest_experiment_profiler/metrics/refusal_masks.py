@@ -1,0 +1,103 @@
+"""Mask what an answer contains but does not say: thinking, code, quotations, letters, scripts.
+
+Masked letters become blanks, so that positions stay those of the answer.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MARKER = re.compile(
+    r"<(?P<a>/?)(?:think(?:ing)?|thoughts?|reasoning|reflection|scratchpad|seed:think)>"
+    r"|◁(?P<b>/?)think▷|\[(?P<c>/?)THINK\]",
+    re.IGNORECASE,
+)
+_SALUTATION = re.compile(
+    r"^\W{0,4}(?:subject ?:|betreff ?:|objet ?:|asunto ?:|(?:dear|hi|hello|hey|sehr geehrte\w*|"
+    r"liebe[rs]?|ch[eè]re?|bonjour|estimad[oa]s?|querid[oa]s?)\b[^\n:;?!]{0,60},\W*$)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SIGNATURE = re.compile(
+    r"^\W{0,4}(?:(?:(?:kind|best|warm|warmest) (?:regards|wishes)|regards|best|sincerely|cheers|"
+    r"yours [a-z]+|(?:many )?thanks|thank you|respectfully|warmly|love|all the best|take care|"
+    r"mit freundlichen grüßen|viele grüße|cordialement|atentamente|saludos)\b[^\n.!?]{0,25}"
+    r"|\[[^\]\n]{0,20}name\]\W*)$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SPEECH = re.compile(
+    r"`[^`\n]{1,400}`"
+    r"|^[ \t]*>[^\n]*"
+    r"|<\|[a-z_]{1,40}\|>|</?s>|\[/?INST\]"
+    r"|\"[^\"\n]{1,600}\"|“[^”\n]{1,600}”|„[^“”\n]{1,600}[“”]|«[^»\n]{1,600}»"
+    r"|「[^」\n]{1,600}」|『[^』\n]{1,600}』"
+    r"|(?<!\w)'(?:[^'\n]|(?<=\w)'(?=\w)){2,400}'(?!\w)"
+    r"|(?<!\w)\u2018(?:[^\u2019\n]|(?<=\w)\u2019(?=\w)){2,400}\u2019(?!\w)",
+    re.MULTILINE,
+)
+_SPEAKER = re.compile(
+    r"^[*_ \t]{0,4}([A-Z][\w.'-]{0,24})[*_]{0,2}:[*_]{0,2}[ \t]+\S[^\n]*$", re.MULTILINE
+)
+_INK = re.compile(r"[^\n]")
+
+
+def without_thinking(text: str) -> str:
+    """Mask the blocks in which a model thinks aloud, an unclosed one at the start included."""
+    spans: list[tuple[int, int]] = []
+    opened: int | None = None
+    for marker in _MARKER.finditer(text):
+        closes = "/" in (marker["a"], marker["b"], marker["c"])
+        if closes and opened is not None:
+            spans.append((opened, marker.end()))
+            opened = None
+        elif closes and not spans:
+            spans = [(0, marker.end())]
+        elif not closes and opened is None:
+            opened = marker.start()
+    if opened is not None and not text[:opened].strip():
+        spans.append((opened, len(text)))
+    return _masked(text, spans)
+
+
+def _masked(text: str, spans: list[tuple[int, int]]) -> str:
+    if not spans:
+        return text
+    pieces: list[str] = []
+    last = 0
+    for start, end in spans:
+        pieces += (text[last:start], _blank(text[start:end]))
+        last = end
+    return "".join((*pieces, text[last:]))
+
+
+def without_fences(text: str) -> str:
+    """Mask fenced code; a fence left open reaches to the end."""
+    parts = text.split("```")
+    parts[1::2] = [_blank(part) for part in parts[1::2]]
+    return "   ".join(parts)
+
+
+def without_speech(text: str) -> str:
+    """Mask letters, scripts and quotations: what a requested text says, the model does not."""
+    text = _masked(text, list(_letters(text)))
+    speakers = [found[1] for found in _SPEAKER.finditer(text)]
+    if len(set(speakers)) < len(speakers):
+        text = _SPEAKER.sub(lambda found: _blank(found[0]), text)
+    return _SPEECH.sub(lambda found: _blank(found[0]), text)
+
+
+def _letters(text: str) -> Iterator[tuple[int, int]]:
+    position = 0
+    while opening := _SALUTATION.search(text, position):
+        signature = _SIGNATURE.search(text, opening.end())
+        if signature is None:
+            return
+        yield opening.start(), signature.end()
+        position = signature.end()
+
+
+def _blank(text: str) -> str:
+    return _INK.sub(" ", text)
