@@ -1,0 +1,178 @@
+"""Facts and an answer go in; where each fact stands in the answer comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pytest_experiment_profiler.experiment import Fact, FactMatch, FactMode
+from pytest_experiment_profiler.metrics.answers import Answer, Span
+from pytest_experiment_profiler.metrics.likeness import is_inflection, is_short_form, is_slip
+from pytest_experiment_profiler.metrics.numerals import is_number
+from pytest_experiment_profiler.metrics.patterns import check_pattern, search
+from pytest_experiment_profiler.metrics.vocabulary import LIGHT, MONTH_NAMES, TITLES
+from pytest_experiment_profiler.metrics.wordings import Word, Wording, read_wording
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["check_pattern", "match", "match_all"]
+
+Way = Callable[[Wording, Answer], Span | None]
+
+_SHARE = 1 / 3
+_SHARE_OF_MANY = 0.7
+_MANY = 4
+
+
+def match(fact: Fact, text: str, mode: FactMode = "lenient") -> FactMatch:
+    """Look for one fact in an answer."""
+    return match_all((fact,), text, mode)[0]
+
+
+def match_all(
+    facts: Sequence[Fact], text: str, mode: FactMode = "lenient"
+) -> tuple[FactMatch, ...]:
+    """Look for several facts in one answer."""
+    answer = Answer(text)
+    return tuple(_match_one(fact, answer, mode) for fact in facts)
+
+
+def _match_one(fact: Fact, answer: Answer, mode: FactMode) -> FactMatch:
+    if not answer.text.strip():
+        return FactMatch(fact=fact, found=False)
+    if fact.form == "regex":
+        place = search(fact.wordings[0], answer.text)
+        return _shown(fact, answer.text, [place]) if place else FactMatch(fact=fact, found=False)
+    if fact.form == "all_of":
+        spans = [_find((wording,), answer, mode) for wording in fact.wordings]
+        hits = [span for span in spans if span]
+        found = bool(hits) and len(hits) == len(spans)
+        return _shown(fact, answer.text, hits) if found else FactMatch(fact=fact, found=False)
+    forbidden = fact.form == "none_of"
+    span = _find(fact.wordings, answer, "strict" if forbidden and mode == "lenient" else mode)
+    if span is None:
+        return FactMatch(fact=fact, found=forbidden)
+    return _shown(fact, answer.text, [span], found=not forbidden)
+
+
+def _shown(fact: Fact, text: str, spans: list[Span], *, found: bool = True) -> FactMatch:
+    matched = " … ".join(text[start:end] for start, end in spans)
+    return FactMatch(fact=fact, found=found, matched=matched, span=spans[0])
+
+
+def _find(wordings: Sequence[str], answer: Answer, mode: FactMode) -> Span | None:
+    """Find one of some wordings, by the surest way there is."""
+    if mode == "exact":
+        spans = (_find_exact(wording, answer.text) for wording in wordings)
+        return next((span for span in spans if span), None)
+    ways: tuple[Way, ...] = (_find_said, _find_near)
+    if mode == "lenient":
+        share = _SHARE if len(wordings) <= _MANY else _SHARE_OF_MANY
+        ways += (_find_year, partial(_find_part, share=share))
+    for way in ways:
+        for wording in wordings:
+            span = way(read_wording(wording), answer)
+            if span:
+                return answer.tokens.folded.origin(*span)
+    return None
+
+
+def _find_exact(wording: str, text: str) -> Span | None:
+    needle, folded = wording.casefold(), text.casefold()
+    start = folded.find(needle) if needle.strip() else -1
+    if start < 0:
+        return None
+    if len(folded) == len(text):
+        return start, start + len(needle)
+    origin = [place for place, char in enumerate(text) for _ in char.casefold()]
+    return origin[start], origin[start + len(needle) - 1] + 1
+
+
+def _find_said(wording: Wording, answer: Answer) -> Span | None:
+    for row in wording.rows:
+        span = answer.find_row(row)
+        if span:
+            return span
+    for row in wording.rows:
+        span = answer.find_joined(row)
+        if span:
+            return span
+    return answer.find_written(wording.text)
+
+
+def _find_near(wording: Wording, answer: Answer) -> Span | None:
+    for bag in wording.bags:
+        is_date = any(key in MONTH_NAMES for key in bag) and any(map(is_number, bag))
+        span = answer.find_near(bag, len(bag) + 1 if is_date else 2 * len(bag) + 4)
+        if span:
+            return span
+    return None
+
+
+def _find_year(wording: Wording, answer: Answer) -> Span | None:
+    """Find the year of a date where the answer gives it alone, or with the right month only."""
+    keys = [word.key for word in wording.words]
+    month = next((key for key in keys if key in MONTH_NAMES), None)
+    year = next((key for key in keys if _is_year(key)), None)
+    if month is None or year is None or any(not is_number(key) for key in keys if key != month):
+        return None
+    said = ("", "", *answer.tokens.keys)
+    for place in answer.places_like(year, is_slip):
+        earlier, before = said[place : place + 2]
+        if before not in MONTH_NAMES or (before == month and not is_number(earlier)):
+            return answer.cover((place,))
+    return None
+
+
+def _is_year(key: str) -> bool:
+    return is_number(key) and key[1:].isdigit() and len(key) in {4, 5}
+
+
+def _find_part(wording: Wording, answer: Answer, share: float) -> Span | None:
+    """Find a fair part of a wording: so many of its words, and all of its numbers."""
+    found = [(word, _places(word, answer)) for word in wording.words]
+    hits = [(word, places) for word, places in found if places]
+    if len(hits) < share * len(found) or all(word.fixed for word, _ in hits):
+        return None
+    if any(word.fixed and not places for word, places in found) or _names_another(found, answer):
+        return None
+    longest = max(hits, key=lambda hit: len(hit[0].key))
+    return answer.cover(longest[1][:1])
+
+
+def _places(word: Word, answer: Answer) -> list[int]:
+    """Find a word, or another form of it; a name only where it is written as one."""
+    if not word.name:
+        return answer.places_like(word.key, is_inflection)
+    places = answer.places_like(word.key, str.__eq__)
+    text, starts = answer.tokens.folded.text, answer.tokens.starts
+    return places if text.islower() else [at for at in places if not text[starts[at]].islower()]
+
+
+def _names_another(found: list[tuple[Word, list[int]]], answer: Answer) -> bool:
+    """Tell whether a name stands with a wrong other part: "Michelle Obama" for "Barack Obama"."""
+    known = {word.key for word, _ in found}
+    missed = {at for at, (word, places) in enumerate(found) if word.name and not places}
+    for at, (word, places) in enumerate(found):
+        sides = [side for side in (-1, 1) if at + side in missed]
+        strange = (any(_is_strange(answer, one, side, known) for side in sides) for one in places)
+        if word.name and places and all(strange):
+            return True
+    return False
+
+
+def _is_strange(answer: Answer, place: int, side: int, known: set[str]) -> bool:
+    """Tell whether the next token on a side is a name beside this one, and not the fact's."""
+    tokens, text = answer.tokens, answer.tokens.folded.text
+    first, last = sorted((place, place + side))
+    if first < 0 or last >= len(tokens.keys):
+        return False
+    other = tokens.keys[place + side]
+    gap = text[tokens.ends[first] : tokens.starts[last]]
+    if gap.strip(" ." if len(tokens.keys[first]) == 1 else " "):
+        return False
+    if not text[tokens.starts[place + side]].isupper() or other in LIGHT or other in TITLES:
+        return False
+    return not any(is_short_form(other, key) for key in known)

@@ -1,0 +1,141 @@
+"""Tokens of a text go in; its numbers and dates come out alike, however they were written."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pytest_experiment_profiler.metrics.vocabulary import (
+    CARDINALS,
+    MONTHS,
+    NUMBER_WORDS,
+    ORDINALS,
+    SCALES,
+)
+
+Token = tuple[str, int, int]
+"""A word or number: its key (a number's begins with #), its start and end in the folded text.
+
+A plain tuple, for there are many, and the garbage collector leaves these alone.
+"""
+
+_LONGEST = 15
+_DECIMALS = 2
+_TEN, _TWENTY, _HUNDRED, _THOUSAND = 10, 20, 100, 1000
+_DAYS = frozenset(map(str, range(1, 32)))
+
+
+def is_number(key: str) -> bool:
+    """Tell whether a key is a number's."""
+    return key[:1] == "#"
+
+
+def plain_number(literal: str) -> str:
+    """Write the digits of a number in the one way: no separators, no idle zeros."""
+    digits = literal.removeprefix("-").replace(" ", "").replace("'", "")
+    head, comma, tail = digits.rpartition(",")
+    if comma and len(tail) <= _DECIMALS:
+        digits = f"{head}.{tail}"
+    digits = digits.replace(",", "")
+    if digits.count(".") > 1 or (digits.endswith(".000") and not digits.startswith("0")):
+        digits = digits.replace(".", "")
+    whole, _, part = digits.partition(".")
+    part = part.rstrip("0")
+    sign = "-" if literal.startswith("-") else ""
+    return sign + (whole.lstrip("0") or "0") + ("." + part if part else "")
+
+
+def merge_numbers(tokens: list[Token]) -> list[Token]:
+    """Join the words of each number to one token: "two hundred and five", "2.5 million"."""
+    merged: list[Token] = []
+    place = 0
+    while place < len(tokens):
+        token = tokens[place]
+        if is_number(token[0]):
+            token, place = _scale(token, tokens, place + 1)
+        elif token[0] in NUMBER_WORDS:
+            token, place = _read_words(tokens, place)
+        else:
+            merged.append(token)
+            place += 1
+            continue
+        if merged and _is_minus(merged):
+            token = (f"#-{token[0][1:]}", merged.pop()[1], token[2])
+        merged.append(token)
+    return merged
+
+
+def _is_minus(merged: list[Token]) -> bool:
+    """Tell "minus five" from "ten minus five"."""
+    return merged[-1][0] == "minus" and not is_number(merged[-2:][0][0])
+
+
+def _scale(number: Token, tokens: list[Token], place: int) -> tuple[Token, int]:
+    digits = number[0][1:]
+    scale = SCALES.get(tokens[place][0]) if place < len(tokens) else None
+    if scale is None or len(digits) > _LONGEST or not digits[-1].isdigit():
+        return number, place
+    scaled = plain_number(f"{Decimal(digits) * scale:f}")
+    return (f"#{scaled}", number[1], tokens[place][2]), place + 1
+
+
+def _read_words(tokens: list[Token], place: int) -> tuple[Token, int]:
+    """Read a number in words: a total, the part that a scale may still multiply, its room."""
+    start, total, part, room, suffix = tokens[place][1], 0, 0, _HUNDRED, ""
+    while place < len(tokens) and not suffix:
+        word = tokens[place][0]
+        value = CARDINALS.get(word, ORDINALS.get(word, -1))
+        if word in SCALES and (part or not total):
+            part = (part or 1) * SCALES[word]
+            total, part = (total, part) if part < _THOUSAND else (total + part, 0)
+            room = _HUNDRED
+        elif 0 <= value < room:
+            part, room = part + value, _room_beside(value)
+        elif _TEN < part <= _TWENTY <= value and not total:
+            part, room = part * _HUNDRED + value, _room_beside(value)
+        elif word != "and" or room < _HUNDRED or not _is_small(tokens, place + 1):
+            break
+        suffix = "th" if word in ORDINALS else ""
+        place += 1
+    return (f"#{total + part}{suffix}", start, tokens[place - 1][2]), place
+
+
+def _room_beside(value: int) -> int:
+    return _TEN if value >= _TWENTY and value % _TEN == 0 else 0
+
+
+def _is_small(tokens: list[Token], place: int) -> bool:
+    word = tokens[place][0] if place < len(tokens) else ""
+    return word in CARDINALS or word in ORDINALS
+
+
+def order_dates(tokens: list[Token]) -> list[Token]:
+    """Put the parts of each date in one order: day, month, year."""
+    ordered: list[Token] = []
+    place = 0
+    while place < len(tokens):
+        key, start, end = token = tokens[place]
+        place += 1
+        month = MONTHS.get(key)
+        if month is None:
+            ordered.append(token)
+            continue
+        following = tokens[place] if place < len(tokens) else None
+        if len(ordered) > 1 and ordered[-1][0] == "of" and _day(ordered[-2]):
+            ordered.pop()
+        before = _day(ordered[-1]) if ordered else None
+        after = _day(following) if following else None
+        if before:
+            ordered[-1] = before
+        elif after:
+            ordered.append(after)
+            place += 1
+        dated = before or after or (following and is_number(following[0]))
+        ordered.append((month, start, end) if dated else token)
+    return ordered
+
+
+def _day(token: Token) -> Token | None:
+    """Read a day of a month, "14" or "14th"."""
+    key, start, end = token
+    digits = key[1:].removesuffix("th")
+    return (f"#{digits}", start, end) if is_number(key) and digits in _DAYS else None

@@ -1,0 +1,154 @@
+"""A wording of a fact goes in; every way to say it comes out, as keys of tokens."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_experiment_profiler.metrics.numerals import is_number
+from pytest_experiment_profiler.metrics.tokens import SPACELESS, tokenize
+from pytest_experiment_profiler.metrics.vocabulary import (
+    LIGHT,
+    MONTH_NAMES,
+    PLACES,
+    SUFFIXES_OF_NAMES,
+    TITLES,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Keys = tuple[str, ...]
+
+_ASIDE = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]")
+_NICKNAME = re.compile(r"""(?<=\w)\s+(["'])[^"']+\1(?=\s+\w)""")
+_ROMAN = re.compile(r"(?=[IVX])(X{0,3})(IX|IV|V?I{0,3})")
+_ROMANS = {
+    f"{tens}{ones}": f"{10 * ten + one}"
+    for ten, tens in enumerate(("", "X", "XX", "XXX"))
+    for one, ones in enumerate(("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX"))
+    if tens or ones
+}
+_LETTERS = {number: roman.lower() for roman, number in _ROMANS.items()}
+_SPACELESS = re.compile(f"[{SPACELESS}]")
+_MOST_NAMES = 5
+
+
+class Word(NamedTuple):
+    """A word of weight in a wording: its key, whether it is a name, or can't be done without."""
+
+    key: str
+    name: bool
+    fixed: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wording:
+    """A wording, read: as it is written, its variants, and the words that carry it.
+
+    `rows` are the keys of the variants in their order, `bags` those of some weight; `words` are
+    the words of the wording without asides and titles, empty where words aren't parted.
+    """
+
+    text: str
+    rows: tuple[Keys, ...]
+    bags: tuple[Keys, ...]
+    words: tuple[Word, ...]
+
+
+@lru_cache(maxsize=16384)
+def read_wording(wording: str) -> Wording:
+    """Read a wording once for many answers."""
+    bare = _without_asides(wording)
+    core = " ".join(_without_titles([word for word in bare.split() if _bare(word) != "the"]))
+    variants = dict.fromkeys((wording, bare, core, *_variants(wording, bare, core)))
+    rows = [row for row in (tokenize(variant).keys for variant in variants) if row]
+    roman = [(*row[:-1], _LETTERS[row[-1].strip("#th")]) for row in rows if _is_ordinal(row)]
+    folded = tokenize(wording).folded.text
+    words = () if _SPACELESS.search(folded) else tuple(_words(core))
+    bags = [_weighty(row) for row in rows] if any(word.key not in LIGHT for word in words) else []
+    return Wording(
+        text=folded.casefold().strip(),
+        rows=tuple(dict.fromkeys((*rows, *roman))),
+        bags=tuple(dict.fromkeys(bags)),
+        words=words,
+    )
+
+
+def _without_asides(wording: str) -> str:
+    bare = _NICKNAME.sub("", _ASIDE.sub("", wording)).strip()
+    return bare if any(char.isalnum() for char in bare) else wording
+
+
+def _without_titles(words: list[str]) -> list[str]:
+    first, last = 0, len(words)
+    while first < last - 1 and _bare(words[first]) in TITLES:
+        first += 1
+    while first < last - 1 and _bare(words[last - 1]) in SUFFIXES_OF_NAMES:
+        last -= 1
+    return words[first:last]
+
+
+def _bare(word: str) -> str:
+    return word.strip(".,").casefold()
+
+
+def _variants(wording: str, bare: str, core: str) -> Iterator[str]:
+    yield from (aside for aside in _ASIDE.findall(wording) if _is_acronym(aside, bare))
+    words = core.split()
+    for place, word in enumerate(words):
+        number = _ROMANS.get(word.strip(".,"))
+        if place and number:
+            yield " ".join([*words[:place], number, *words[place + 1 :]])
+            yield " ".join([*words[:place], f"{number}th", *words[place + 1 :]])
+    yield from _short_names(words)
+    for names in PLACES:
+        if bare.casefold() in names:
+            yield from names
+
+
+def _is_acronym(one: str, other: str) -> bool:
+    """Tell whether one of two is made of letters of the other, in order."""
+    short, long = sorted((one.replace(".", ""), other), key=len)
+    if not (len(short) > 1 and short.isupper() and short.isalpha()):
+        return False
+    letters = iter(long.upper())
+    return long[:1].upper() == short[0] and all(letter in letters for letter in short)
+
+
+def _short_names(words: list[str]) -> Iterator[str]:
+    """Leave out initials, then middle names."""
+    if not 2 < len(words) <= _MOST_NAMES or not all(word[0].isupper() for word in words):
+        return
+    full = [*(word for word in words[:-1] if len(word.strip(".")) > 1), words[-1]]
+    if len(full) > 1:
+        yield " ".join(full)
+        if full[-1] not in _ROMANS and _bare(full[0]) not in LIGHT:
+            yield f"{full[0]} {full[-1]}"
+
+
+def _is_ordinal(row: Keys) -> bool:
+    """Tell whether a row ends with a number that may be written in Roman letters."""
+    return len(row) > 1 and is_number(row[-1]) and row[-1].strip("#th") in _LETTERS
+
+
+def _weighty(row: Keys) -> Keys:
+    return tuple(dict.fromkeys(key for key in row if key not in LIGHT)) or row
+
+
+def _words(core: str) -> Iterable[Word]:
+    tokens = tokenize(core)
+    text = tokens.folded.text
+    words: dict[str, Word] = {}
+    for key, start, end in zip(tokens.keys, tokens.starts, tokens.ends, strict=True):
+        if key not in LIGHT:
+            fixed = is_number(key) or key in MONTH_NAMES or _is_numeral(text, start, end)
+            words.setdefault(key, Word(key, text[start].isupper(), fixed))
+    return words.values()
+
+
+def _is_numeral(text: str, start: int, end: int) -> bool:
+    """Tell the II of "Elizabeth II" and the B of "hepatitis B"."""
+    return start > 0 and (text[start:end] in _ROMANS or start + 1 == end == len(text))
