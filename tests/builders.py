@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from pytest_experiment_profiler.experiment import (
     Dialogue,
@@ -20,9 +23,11 @@ from pytest_experiment_profiler.experiment import (
     Transcript,
     Turn,
 )
+from pytest_experiment_profiler.provenance import experiment_record
+from pytest_experiment_profiler.summary import Tally, summarize, summary_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 SAMPLE = Path(__file__).parent.parent / "experiments"
 
@@ -110,6 +115,28 @@ def make_read_transcript(
     )
 
 
+def sum_up(
+    *dialogues: Any,
+    client: str = "mock",
+    own: Any = (),
+    priced: bool = False,
+    **changes: Any,
+) -> dict[str, Any]:
+    """Sum up a run; each dialogue is a transcript, or a list of them: its repeats."""
+    tally = Tally(priced=priced)
+    for number, transcripts in enumerate(dialogues):
+        held = transcripts if isinstance(transcripts, list) else [transcripts]
+        tally.add(held, [own[number] if own else {} for _ in held])
+    total = len(dialogues)
+    run = {
+        "client": client,
+        "experiment": experiment_record(make_experiment(**changes)),
+        "selection": {"dialogues": total, "selected": total, "ids": None},
+        "provenance": {},
+    }
+    return summary_record(summarize(run, tally))
+
+
 def write_project(
     folder: Path,
     dialogues: Iterable[dict[str, Any]] | int = 3,
@@ -152,6 +179,18 @@ def write_project(
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+@contextmanager
+def limit_files(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size, as if the disk were full."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 class Teller:

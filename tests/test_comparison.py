@@ -317,7 +317,8 @@ class TestObstacles:
             compare_runs(before, after)
         assert str(caught.value) == (
             f"{after} can't be compared with {before}: 5 dialogues only in the baseline: "
-            "d8, d9, d10 and 2 more (ask for the intersection)"
+            "d8, d9, d10 and 2 more (--experiment-intersection, in the shell --intersection, "
+            "compares what both share)"
         )
 
     def test_changed_and_new_dialogues(self, before, tmp_path):
