@@ -88,7 +88,7 @@ class Caller:
             turn, earlier = self._take_over(position, prompt, call)
             if turn is not None:
                 return turn
-        gate = _CallGate(self, position, prompt, digest)
+        gate = _CallGate(self, position, prompt, digest, len(earlier))
         try:
             outcome = await self.pacing.call(
                 lambda: self.complete(prompt), gate, self.timeout_s, earlier
@@ -106,12 +106,13 @@ class Caller:
     ) -> tuple[Turn | None, tuple[Attempt, ...]]:
         """Return a recorded turn, or the attempts that were made before."""
         assert self.recall is not None  # noqa: S101 -- its one caller looked
+        lost = (LOST,) * self.recall.lost_attempts(call)
         spans = self.recall.find(call)
         if spans is None:
-            return None, (LOST,) * self.recall.lost_attempts(call)
+            return None, lost
         turn = self.recall.read(spans)
         if turn.error is not None:
-            return None, turn.attempts
+            return None, turn.attempts + lost
         self.log.adopt(position, prompt, spans)
         self.progress.reused += 1
         return replace(turn, prompt=prompt, reused=True), ()
@@ -137,12 +138,15 @@ class Caller:
 class _CallGate:
     """What each attempt of one call passes: budget, admission, the log of what is sent."""
 
-    def __init__(self, caller: Caller, position: int, prompt: Prompt, digest: str) -> None:
+    def __init__(  # noqa: PLR0913 -- what a line of the log says
+        self, caller: Caller, position: int, prompt: Prompt, digest: str, attempt: int
+    ) -> None:
         self._caller = caller
         self._prompt = prompt
         self._write = partial(caller.log.append_request, position, prompt, digest)
         self._tokens = most_input_tokens(prompt) + prompt.max_tokens
         self._worst = worst_case(prompt, priced=caller.priced) if caller.ledgers else NOTHING
+        self._attempt = attempt
         self._to_log = True
 
     async def enter(self) -> bool:
@@ -155,10 +159,12 @@ class _CallGate:
             self._settle(NOTHING)
             return False
         # An attempt whose answer was lost may be billed, so a second line says that it was made.
-        if self._to_log and not caller.progress.save(self._write, _name(self._prompt)):
+        write = partial(self._write, self._attempt)
+        if self._to_log and not caller.progress.save(write, _name(self._prompt)):
             self.leave(0.0, None, None)
             return False
         self._to_log = False
+        self._attempt += 1
         return True
 
     def leave(self, started: float, reply: Reply | None, error: ClientError | None) -> None:

@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 TICK_S = 0.2
 """Seconds between two looks at a run that has nothing to take."""
 
+GATHER_S = 0.02
+"""Seconds for which ended dialogues are gathered: each waking of the taker holds up the calls."""
+
 GRACE_S = 5.0
 """Seconds that calls in flight get when a run is stopped."""
 
@@ -88,6 +91,7 @@ class Run:
         self._held: dict[int, list[Transcript]] = {}
         self._done: dict[int, list[Transcript]] = {}
         self._wanted = 0
+        self._gathering = False
         self._numbers: Mapping[str, int] = {}
         self._taken: set[int] = set()
         self._told = False
@@ -188,6 +192,8 @@ class Run:
         try:
             self._wait_for_work()
             self._threads.close()
+            if self._recall is not None:
+                self._recall.close()
             self._save_whole(self._log.seal)
             summary = summarize(self.record, self._tally, reused=self.progress.reused)
             self.summary = summary
@@ -220,9 +226,13 @@ class Run:
     def _write_summary(self, add: Callable[[Record], None] | None) -> None:
         assert self.summary is not None  # noqa: S101 -- finish made it
         values = summary_record(self.summary)
+        path = self.folder / "summary.json"
+        write_whole(path, encode(values))
         if add is not None:
+            before = encode(values)
             add(values)
-        write_whole(self.folder / "summary.json", encode(values))
+            if encode(values) != before:
+                write_whole(path, encode(values))
 
     def _wait_for_work(self) -> None:
         done, _ = wait([self._work], None if self.progress.may_go_on() else GRACE_S)
@@ -315,8 +325,13 @@ class Run:
         with self._ready:
             self.progress.ended += 1
             self._done[number] = transcripts
-            if number == self._wanted:
-                self._ready.notify_all()
+        if not self._gathering:
+            self._gathering = True
+            asyncio.get_running_loop().call_later(GATHER_S, self._tell)
+
+    def _tell(self) -> None:
+        self._gathering = False
+        self._wake()
 
     def _measure(self, transcript: Transcript) -> dict[str, Value]:
         values: dict[str, Value] = {}

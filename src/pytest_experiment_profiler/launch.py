@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_experiment_profiler.budget import Charge, Ledger
 from pytest_experiment_profiler.caller import actual_cost, worst_case
 from pytest_experiment_profiler.clients import name_client
+from pytest_experiment_profiler.clients.threads import check_client
 from pytest_experiment_profiler.dialogues import read_dialogues
 from pytest_experiment_profiler.engine import Run
 from pytest_experiment_profiler.errors import RunFolderError, UsageError
@@ -56,6 +57,7 @@ def open_budget(usd: float | None) -> Ledger | None:
 
 def start_run(checked: Checked, setting: Setting) -> Run:
     """Open `output`/<experiment_id>/ and start the calls; raise ExperimentError if that fails."""
+    check_client(setting.client)
     experiment = checked.experiment
     client = name_client(setting.client)
     record = describe_run(

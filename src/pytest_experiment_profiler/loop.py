@@ -49,8 +49,9 @@ class LoopThread:
 
     def close(self) -> None:
         """Cancel what still runs, close the clients, end the thread."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._closed.wait(CLOSE_S)
+        if not self._closed.is_set():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._closed.wait(CLOSE_S)
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -60,7 +60,11 @@ def plan_run(experiment: Experiment, client: str, folder: Path, *, resume: bool)
     """Look through an experiment's prompts; with `resume`, after what its folder holds already."""
     recall = _remember(folder, client) if resume else None
     plan = Plan(client=client)
-    asyncio.run(_plan_all(experiment, plan, recall))
+    try:
+        asyncio.run(_plan_all(experiment, plan, recall))
+    finally:
+        if recall is not None:
+            recall.close()
     return plan
 
 

@@ -39,13 +39,26 @@ class Recall:
         self._requests = _open(folder / "requests.jsonl")
         self._responses = _open(folder / "responses.jsonl")
         self._sent: dict[Call, list[Span]] = {}
+        self._unanswered: dict[Call, list[Span]] = {}
         self._answered: dict[Call, Span] = {}
         self._hashes: dict[tuple[str, int, int], str] = {}
-        for call, span in _index(self._requests):
+        tries: dict[Call, int] = {}
+        for values, span in _index(self._responses):
+            call = _call(values)
+            self._answered[call] = span
+            tries[call] = len(values["attempts"])
+        for values, span in _index(self._requests):
+            call = _call(values)
             self._sent.setdefault(call, []).append(span)
             self._hashes[call[:3]] = call.prompt_hash
-        for call, span in _index(self._responses):
-            self._answered[call] = span
+            if values.get("attempt", 0) >= tries.get(call, 0):
+                self._unanswered.setdefault(call, []).append(span)
+
+    def close(self) -> None:
+        """Close the files; nothing can be read any more."""
+        for file in (self._requests, self._responses):
+            if file is not None:
+                file.close()
 
     def find(self, call: Call) -> tuple[Span, Span] | None:
         """Return where a call's request and its last response stand, if it was answered."""
@@ -65,7 +78,7 @@ class Recall:
 
     def lost_attempts(self, call: Call) -> int:
         """Count the attempts of which nothing but the request was logged."""
-        return len(self._sent.get(call, ())) if call not in self._answered else 0
+        return len(self._unanswered.get(call, ()))
 
     def nearest(self, prompt: Prompt) -> Record | None:
         """Return the request that was recorded for a dialogue's turn, whatever it sent."""
@@ -88,10 +101,9 @@ class Recall:
 
     def lost(self) -> Iterator[Prompt]:
         """Yield what was sent by each attempt of which nothing but the request was logged."""
-        for call, spans in self._sent.items():
-            if call not in self._answered:
-                for span in spans:
-                    yield parse_prompt(_read(self._requests, span))
+        for spans in self._unanswered.values():
+            for span in spans:
+                yield parse_prompt(_read(self._requests, span))
 
 
 def _open(path: Path) -> BinaryIO | None:
@@ -103,19 +115,20 @@ def _open(path: Path) -> BinaryIO | None:
         raise RunFolderError(f"{path} can't be read: {error.strerror or error}") from error
 
 
-def _index(file: BinaryIO | None) -> Iterator[tuple[Call, Span]]:
+def _index(file: BinaryIO | None) -> Iterator[tuple[Record, Span]]:
     offset = 0
     for line in file or ():
         if not line.endswith(b"\n"):
             return
         try:
-            call = _call(json.loads(line))
+            values: Record = json.loads(line)
+            _call(values)
         except (ValueError, KeyError, TypeError) as error:
             name = getattr(file, "name", "")
             raise RunFolderError(
                 f"{name}, byte {offset}: not a line of a log: {error!r}"
             ) from error
-        yield call, Span(offset, len(line))
+        yield values, Span(offset, len(line))
         offset += len(line)
 
 

@@ -87,8 +87,8 @@ def hash_prompt(prompt: Prompt, client: str) -> str:
     return hashlib.sha256(json.dumps([sent, messages]).encode()).hexdigest()[:16]
 
 
-def request_record(prompt: Prompt, digest: str) -> Record:
-    """Say what a call sends; `digest` is its hash."""
+def request_record(prompt: Prompt, digest: str, attempt: int = 0) -> Record:
+    """Say what a call sends; `digest` is its hash, `attempt` counts those made before."""
     values: Record = {
         "dialogue_id": prompt.dialogue_id,
         "turn": prompt.turn,
@@ -101,7 +101,7 @@ def request_record(prompt: Prompt, digest: str) -> Record:
     }
     if len(prompt.messages) > 1:
         values["messages"] = [{"role": m.role, "content": m.content} for m in prompt.messages]
-    return values
+    return values | ({"attempt": attempt} if attempt else {})
 
 
 def response_record(turn: Turn, digest: str, *, with_metadata: bool = True) -> Record:

@@ -120,6 +120,7 @@ class LineFile:
         """Close the file with the last line of each rank, in their order."""
         os.fsync(self._descriptor)
         os.close(self._descriptor)
+        self._descriptor = -1  # so that a client that comes too late can't write elsewhere
         index = self._index
         last = {tuple(index[i : i + 3]): i for i in range(0, len(index), 5)}
         order = [last[rank] for rank in sorted(last)]
@@ -173,10 +174,12 @@ class RunLog:
         rank = Rank(dialogue.position, 0, 0)
         self._files["dialogues"].append(rank, dialogue_record(dialogue))
 
-    def append_request(self, position: int, prompt: Prompt, digest: str) -> None:
-        """Log what is about to be sent."""
+    def append_request(
+        self, position: int, prompt: Prompt, digest: str, attempt: int = 0
+    ) -> None:
+        """Log what is about to be sent, after so many attempts."""
         rank = Rank(position, prompt.repeat, prompt.turn)
-        self._files["requests"].append(rank, request_record(prompt, digest))
+        self._files["requests"].append(rank, request_record(prompt, digest, attempt))
 
     def append_response(self, position: int, turn: Turn, digest: str) -> None:
         """Log how a call ended."""

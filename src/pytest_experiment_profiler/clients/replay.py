@@ -44,6 +44,10 @@ class ReplayClient:
             raise ClientError(f"{message} (as recorded)", kind=kind)
         return turn.reply
 
+    def close(self) -> None:
+        """Close the recorded run."""
+        self._recall.close()
+
     def _explain_miss(self, prompt: Prompt) -> str:
         place = f"turn {prompt.turn} of {prompt.dialogue_id}, repeat {prompt.repeat}"
         nearest = self._recall.nearest(prompt)

@@ -8,6 +8,8 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from pytest_experiment_profiler.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -65,6 +67,13 @@ def _settle(future: asyncio.Future[Any], result: object, error: BaseException | 
         future.set_exception(RuntimeError("the client raised StopIteration"))
     else:
         future.set_exception(error)
+
+
+def check_client(client: object) -> None:
+    """Raise UsageError for what is no client."""
+    if isinstance(client, type) or not callable(getattr(client, "complete", None)):
+        what = f"the class {client.__name__}" if isinstance(client, type) else type(client).__name__
+        raise UsageError(f"model_client gave {what}: an object with complete(prompt) is needed")
 
 
 def as_async(client: Client, threads: Threads) -> Callable[[Prompt], Awaitable[Reply]]:
