@@ -138,7 +138,7 @@ class Caller:
 class _CallGate:
     """What each attempt of one call passes: budget, admission, the log of what is sent."""
 
-    def __init__(  # noqa: PLR0913 -- what a line of the log says
+    def __init__(
         self, caller: Caller, position: int, prompt: Prompt, digest: str, attempt: int
     ) -> None:
         self._caller = caller

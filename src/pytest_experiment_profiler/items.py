@@ -22,7 +22,7 @@ from pytest_experiment_profiler.reports.progress import StatusLine
 from pytest_experiment_profiler.selection import choose_layout, name_node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from pytest_experiment_profiler.engine import Run
     from pytest_experiment_profiler.experiment import Transcript
@@ -83,7 +83,7 @@ class ExperimentNode(pytest.Class):
         file: Any = self.parent
         lines = name_dialogues(file)
         chosen = file.config.stash.get(CHOSEN, {}).get(str(self.path))
-        wanted = None if chosen is None else set(chosen)
+        wanted = None if chosen is None else self._own_names(file, chosen, lines)
         for name, (dialogue_id, line) in lines.items():
             if wanted is None or name in wanted:
                 item = DialogueItem.from_parent(self, name=name, callobj=hold_dialogue)
@@ -95,8 +95,16 @@ class ExperimentNode(pytest.Class):
         unknown = sorted((wanted or set()) - {*lines, last})
         if unknown:
             hint = find_near(unknown[0], lines)
-            message = f"not found: {self.nodeid}::{unknown[0]}{hint}"
-            file.session.stash.setdefault(UNKNOWN, []).append(message)
+            _tell_unknown(file, f"{self.nodeid}::{unknown[0]}{hint}")
+
+    def _own_names(self, file: ManifestFile, chosen: list[str], known: Container[str]) -> set[str]:
+        """List the names of ours among what was chosen in the manifest; ids are taken, too."""
+        parts = [name.partition("::") for name in chosen]
+        for experiment, _, name in parts:
+            if experiment != self.name:
+                _tell_unknown(file, f"{file.nodeid}::{experiment}::{name}")
+        own = [name for experiment, _, name in parts if experiment == self.name]
+        return {name if name in known else name_node(name) for name in own}
 
 
 class DialogueItem(pytest.Function):
@@ -125,6 +133,22 @@ class GatesItem(pytest.Function):
     def reportinfo(self) -> tuple[Path, int, str]:
         """Place the gates at their manifest."""
         return self.path, 0, self.name
+
+
+def _tell_unknown(file: ManifestFile, name: str) -> None:
+    file.session.stash.setdefault(UNKNOWN, []).append(f"not found: {name}")
+
+
+def group_manifests(items: list[pytest.Item]) -> None:
+    """Put the items of a manifest together where its first one stands.
+
+    pytest takes a module's fixtures down when another module's item is next, so a manifest whose
+    items are mixed with others would be run, and paid, anew each time.
+    """
+    groups: dict[object, list[pytest.Item]] = {}
+    for item in items:
+        groups.setdefault(item.getparent(ManifestFile) or item, []).append(item)
+    items[:] = [item for group in groups.values() for item in group]
 
 
 def name_dialogues(file: ManifestFile) -> dict[str, tuple[str, int]]:

@@ -35,6 +35,7 @@ class Ordered(Protocol):
     config: pytest.Config
     session: pytest.Session
     checked: Checked
+    path: Path
 
     @property
     def ihook(self) -> Any:  # noqa: ANN401 -- pluggy's caller of hooks
@@ -75,16 +76,29 @@ def choose_client(file: Ordered) -> clients.Choice:
 
 def describe_client(file: Ordered) -> list[str]:
     """Say which client answers, and what its model's maker says of the model."""
+    own = _find_override(file)
+    if own is not None:
+        return [f"client: model_client of {own}"]
     choice = choose_client(file)
     deprecation = find_deprecation(file.checked.experiment.model)
     return [str(choice), *([deprecation] if deprecation and choice.name == "anthropic" else [])]
 
 
-def describe_plan(file: Ordered) -> list[str]:
-    """Say what a manifest's run would send and cost."""
+def _find_override(file: Ordered) -> str | None:
+    """Find the conftest.py around a manifest that makes its own client."""
+    for plugin in file.config.pluginmanager.get_plugins():
+        path = Path(getattr(plugin, "__file__", None) or "")
+        makes_client = path.name == "conftest.py" and hasattr(plugin, "model_client")
+        if makes_client and file.path.is_relative_to(path.parent):
+            return os.path.relpath(path, file.config.invocation_params.dir)
+    return None
+
+
+def describe_plan(file: Ordered, selected: tuple[str, ...] | None) -> list[str]:
+    """Say what the run of a manifest, or of `selected` dialogues, would send and cost."""
     experiment, resume = file.checked.experiment, file.config.getoption("--experiment-resume")
     folder = _output(file) / experiment.experiment_id
-    plan = plan_run(experiment, choose_client(file).name, folder, resume=resume)
+    plan = plan_run(experiment, choose_client(file).name, folder, resume=resume, selected=selected)
     return [f"{experiment.experiment_id}: {line}" for line in plan.lines()]
 
 

@@ -18,7 +18,7 @@ from pytest_experiment_profiler.runlog import read_run
 from pytest_experiment_profiler.runner import hold_dialogue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from pytest_experiment_profiler.experiment import Experiment
@@ -56,12 +56,22 @@ class Plan:
             yield f"cost: ${self.least_usd:.4f} to ${self.most_usd:.4f}"
 
 
-def plan_run(experiment: Experiment, client: str, folder: Path, *, resume: bool) -> Plan:
-    """Look through an experiment's prompts; with `resume`, after what its folder holds already."""
+def plan_run(
+    experiment: Experiment,
+    client: str,
+    folder: Path,
+    *,
+    resume: bool,
+    selected: Collection[str] | None = None,
+) -> Plan:
+    """Look through the prompts of an experiment, or of `selected` dialogues of it.
+
+    With `resume`, those whose answers its folder holds already are left out.
+    """
     recall = _remember(folder, client) if resume else None
     plan = Plan(client=client)
     try:
-        asyncio.run(_plan_all(experiment, plan, recall))
+        asyncio.run(_plan_all(experiment, plan, recall, selected))
     finally:
         if recall is not None:
             recall.close()
@@ -75,8 +85,12 @@ def _remember(folder: Path, client: str) -> Recall | None:
         return None
 
 
-async def _plan_all(experiment: Experiment, plan: Plan, recall: Recall | None) -> None:
+async def _plan_all(
+    experiment: Experiment, plan: Plan, recall: Recall | None, selected: Collection[str] | None
+) -> None:
     for dialogue in read_dialogues(experiment.dataset_path):
+        if selected is not None and dialogue.dialogue_id not in selected:
+            continue
         for repeat in range(experiment.repeats):
             unknown = 0
 

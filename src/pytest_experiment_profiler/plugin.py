@@ -132,7 +132,11 @@ def pytest_load_initial_conftests(
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take over, in a worker of pytest-xdist, what the command line chose."""
+    """Check the settings; take over, in a worker of pytest-xdist, what the command line chose."""
+    layout = config.getini("experiment_layout")
+    if layout not in LAYOUTS:
+        allowed = ", ".join(LAYOUTS)
+        raise pytest.UsageError(f"experiment_layout = {layout!r} is not one of {allowed}")
     worker: dict[str, Any] = getattr(config, "workerinput", {})
     if "experiment_chosen" in worker:
         config.stash[_chosen] = worker["experiment_chosen"]
@@ -195,7 +199,7 @@ def pytest_make_collect_report(
     """Count what can't be collected, manifests apart from all else."""
     report = yield
     if report.failed:
-        kind = "manifest" if _is_manifest(collector) else "other"
+        kind = "manifest" if any(map(_is_manifest, collector.listchain())) else "other"
         collector.session.stash.setdefault(_failed, set()).add(kind)
     return report
 
@@ -206,6 +210,16 @@ def pytest_runtestloop(session: pytest.Session) -> object:
     if session.stash.get(_failed, None) == {"manifest"}:
         session.config.option.continue_on_collection_errors = True
     return True if session.config.getoption("--experiment-plan") else None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Keep a manifest's items together, whoever reordered them."""
+    yield
+    if _manifests(items):
+        from pytest_experiment_profiler.items import group_manifests  # noqa: PLC0415
+
+        group_manifests(items)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -232,10 +246,11 @@ def pytest_report_collectionfinish(
     for file in _manifests(items):
         lines |= dict.fromkeys(_describe_client(file))
         if config.getoption("--experiment-plan"):
+            from pytest_experiment_profiler import items as nodes  # noqa: PLC0415
             from pytest_experiment_profiler import orders  # noqa: PLC0415
 
             with _failing():
-                lines |= dict.fromkeys(orders.describe_plan(file))
+                lines |= dict.fromkeys(orders.describe_plan(file, nodes.find_selected(file)))
     return list(lines)
 
 

@@ -174,9 +174,7 @@ class RunLog:
         rank = Rank(dialogue.position, 0, 0)
         self._files["dialogues"].append(rank, dialogue_record(dialogue))
 
-    def append_request(
-        self, position: int, prompt: Prompt, digest: str, attempt: int = 0
-    ) -> None:
+    def append_request(self, position: int, prompt: Prompt, digest: str, attempt: int = 0) -> None:
         """Log what is about to be sent, after so many attempts."""
         rank = Rank(position, prompt.repeat, prompt.turn)
         self._files["requests"].append(rank, request_record(prompt, digest, attempt))

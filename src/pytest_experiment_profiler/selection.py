@@ -10,14 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 LAYOUTS = ("auto", "subtests", "tree")
-_TREE_OPTIONS = ("keyword", "lf", "failedfirst", "stepwise", "xmlpath")
+_TREE_OPTIONS = ("keyword", "markexpr", "lf", "failedfirst", "stepwise", "xmlpath")
 _HARMLESS = {"[": "(", "]": ")", ".": "_", "/": "_", "\\": "_"}
 
 
 class Chosen(NamedTuple):
-    """A command line without the ids of dialogues, and those ids by manifest and experiment.
+    """A command line without the ids of dialogues, and what they name, by manifest.
 
-    A manifest that is named as a whole, too, is not in `names`.
+    A name is `experiment::dialogue`. A manifest that is named as a whole, too, by itself or by a
+    folder around it, is not in `names`.
     """
 
     arguments: list[str]
@@ -40,29 +41,34 @@ def split_ids(arguments: Sequence[str], positional: Iterable[str], here: Path) -
     given = set(positional)
     kept: list[str] = []
     names: dict[str, list[str]] = {}
-    whole: set[str] = set()
+    whole: set[Path] = set()
     for argument in arguments:
-        path, _, rest = argument.partition("::")
-        name = rest.partition("::")[2]
-        if argument not in given or Path(path).suffix not in {".yaml", ".yml"}:
-            kept.append(argument)
-            continue
-        resolved = str((here / path).resolve())
-        if name:
-            if resolved not in names:
+        path, _, name = argument.partition("::")
+        resolved = (here / path).resolve()
+        if argument in given and resolved.suffix in {".yaml", ".yml"} and "::" in name:
+            if str(resolved) not in names:
                 kept.append(path)
-            names.setdefault(resolved, []).append(name)
-        else:
+            names.setdefault(str(resolved), []).append(name)
+            continue
+        kept.append(argument)
+        if argument in given:
             whole.add(resolved)
-            kept.append(argument)
-    return Chosen(kept, {path: ids for path, ids in names.items() if path not in whole})
+    partly = {
+        path: ids
+        for path, ids in names.items()
+        if whole.isdisjoint([Path(path), *Path(path).parents])
+    }
+    return Chosen(kept, partly)
 
 
 def choose_layout(config: Any, path: Path, names: Mapping[str, list[str]]) -> str:  # noqa: ANN401
     """Choose between one item an experiment and one item a dialogue; `config` is pytest's.
 
-    Editors keep one result a node id, so with subtests they could show green over red.
+    Editors keep one result a node id, so with subtests they could show green over red; and what
+    names dialogues needs items to name.
     """
+    if str(path) in names:
+        return "tree"
     asked = config.getoption("--experiment-layout") or config.getini("experiment_layout")
     if asked != "auto":
         return str(asked)
@@ -73,7 +79,7 @@ def choose_layout(config: Any, path: Path, names: Mapping[str, list[str]]) -> st
     )
     narrowed = any(config.getoption(option, None) for option in _TREE_OPTIONS)
     deselected = any("::" in text for text in config.getoption("deselect", None) or ())
-    return "tree" if editor or narrowed or deselected or str(path) in names else "subtests"
+    return "tree" if editor or narrowed or deselected else "subtests"
 
 
 def name_failures(failed: Mapping[str, bool], reports: Iterable[Any]) -> dict[str, bool]:

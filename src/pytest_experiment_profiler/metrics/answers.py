@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,13 @@ class Answer:
         return "".join(self.tokens.keys)
 
     @cached_property
+    def _numbers(self) -> tuple[list[int], list[int]]:
+        tokens = self.tokens
+        numbers = [place for place, key in enumerate(tokens.keys) if is_number(key)]
+        starts = sorted(tokens.starts[place] for place in numbers)
+        return starts, sorted(tokens.ends[place] for place in numbers)
+
+    @cached_property
     def _places(self) -> dict[str, list[int]]:
         places: dict[str, list[int]] = {}
         for place, key in enumerate(self.tokens.keys):
@@ -60,11 +68,21 @@ class Answer:
         return words
 
     def find_written(self, text: str) -> Span | None:
-        """Find a wording as it is written, between the bounds of words."""
+        """Find a wording as it is written, between the bounds of words and numbers."""
         if not text or text not in self._lowered:
             return None
-        found = re.search(_bounded(text), self._lowered)
-        return found.span() if found else None
+        for found in re.finditer(_bounded(text), self._lowered):
+            start, end = found.span()
+            alone = end == len(self._lowered) and self._lowered[start - 1 : start].isspace()
+            if alone or not (self._is_in_number(start) or self._is_in_number(end)):
+                return start, end
+        return None
+
+    def _is_in_number(self, place: int) -> bool:
+        """Tell whether a place is within a number, as in "five | million"."""
+        starts, ends = self._numbers
+        before = bisect_left(starts, place) - 1
+        return before >= 0 and place < ends[before]
 
     def find_row(self, keys: Sequence[str]) -> Span | None:
         """Find keys next to each other."""

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.experiment import Fact, FactMatch, FactMode
 from pytest_experiment_profiler.metrics.answers import Answer, Span
-from pytest_experiment_profiler.metrics.likeness import is_inflection, is_short_form, is_slip
+from pytest_experiment_profiler.metrics.likeness import is_inflection, is_same, is_short_form
 from pytest_experiment_profiler.metrics.numerals import is_number
 from pytest_experiment_profiler.metrics.patterns import check_pattern, search
 from pytest_experiment_profiler.metrics.vocabulary import LIGHT, MONTH_NAMES, TITLES
 from pytest_experiment_profiler.metrics.wordings import Word, Wording, read_wording
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["check_pattern", "match", "match_all"]
 
-Way = Callable[[Wording, Answer], Span | None]
+Way = Callable[[Wording, Answer], "Span | None"]
 
-_SHARE = 1 / 3
-_SHARE_OF_MANY = 0.7
+_SHARE, _SHARE_OF_MANY = 1 / 3, 0.7
 _MANY = 4
+_LENGTHS_OF_YEARS = {len("#793"), len("#1793")}
 
 
 def match(fact: Fact, text: str, mode: FactMode = "lenient") -> FactMatch:
@@ -32,9 +32,9 @@ def match(fact: Fact, text: str, mode: FactMode = "lenient") -> FactMatch:
 
 
 def match_all(
-    facts: Sequence[Fact], text: str, mode: FactMode = "lenient"
+    facts: Iterable[Fact], text: str, mode: FactMode = "lenient"
 ) -> tuple[FactMatch, ...]:
-    """Look for several facts in one answer."""
+    """Look for several facts in one answer, which is read once."""
     answer = Answer(text)
     return tuple(_match_one(fact, answer, mode) for fact in facts)
 
@@ -42,24 +42,25 @@ def match_all(
 def _match_one(fact: Fact, answer: Answer, mode: FactMode) -> FactMatch:
     if not answer.text.strip():
         return FactMatch(fact=fact, found=False)
-    if fact.form == "regex":
-        place = search(fact.wordings[0], answer.text)
-        return _shown(fact, answer.text, [place]) if place else FactMatch(fact=fact, found=False)
     if fact.form == "all_of":
         spans = [_find((wording,), answer, mode) for wording in fact.wordings]
-        hits = [span for span in spans if span]
-        found = bool(hits) and len(hits) == len(spans)
-        return _shown(fact, answer.text, hits) if found else FactMatch(fact=fact, found=False)
-    forbidden = fact.form == "none_of"
-    span = _find(fact.wordings, answer, "strict" if forbidden and mode == "lenient" else mode)
-    if span is None:
-        return FactMatch(fact=fact, found=forbidden)
-    return _shown(fact, answer.text, [span], found=not forbidden)
-
-
-def _shown(fact: Fact, text: str, spans: list[Span], *, found: bool = True) -> FactMatch:
-    matched = " … ".join(text[start:end] for start, end in spans)
-    return FactMatch(fact=fact, found=found, matched=matched, span=spans[0])
+    elif fact.form == "regex":
+        spans = [search(pattern, answer.text) for pattern in fact.wordings]
+    elif fact.form == "none_of":
+        # A part of what must not be said is no offence.
+        spans = [_find(fact.wordings, answer, "exact" if mode == "exact" else "strict")]
+    else:
+        spans = [_find(fact.wordings, answer, mode)]
+    places = [span for span in spans if span]
+    complete = bool(places) and len(places) == len(spans)
+    if not complete:
+        return FactMatch(fact=fact, found=fact.form == "none_of")
+    return FactMatch(
+        fact=fact,
+        found=fact.form != "none_of",
+        matched=" … ".join(answer.text[start:end] for start, end in places),
+        span=places[0],
+    )
 
 
 def _find(wordings: Sequence[str], answer: Answer, mode: FactMode) -> Span | None:
@@ -67,16 +68,19 @@ def _find(wordings: Sequence[str], answer: Answer, mode: FactMode) -> Span | Non
     if mode == "exact":
         spans = (_find_exact(wording, answer.text) for wording in wordings)
         return next((span for span in spans if span), None)
+    read = [read_wording(wording) for wording in wordings]
     ways: tuple[Way, ...] = (_find_said, _find_near)
     if mode == "lenient":
+        # Who lists many wordings has listed the parts that will do.
         share = _SHARE if len(wordings) <= _MANY else _SHARE_OF_MANY
         ways += (_find_year, partial(_find_part, share=share))
     for way in ways:
-        for wording in wordings:
-            span = way(read_wording(wording), answer)
+        for wording in read:
+            span = way(wording, answer)
             if span:
                 return answer.tokens.folded.origin(*span)
-    return None
+    invisible = [one for one, wording in zip(wordings, read, strict=True) if not wording.text]
+    return _find(invisible, answer, "exact") if invisible else None
 
 
 def _find_exact(wording: str, text: str) -> Span | None:
@@ -91,18 +95,17 @@ def _find_exact(wording: str, text: str) -> Span | None:
 
 
 def _find_said(wording: Wording, answer: Answer) -> Span | None:
-    for row in wording.rows:
-        span = answer.find_row(row)
-        if span:
-            return span
-    for row in wording.rows:
-        span = answer.find_joined(row)
-        if span:
-            return span
+    """Find the words of a wording in a row."""
+    for find in (answer.find_row, answer.find_joined):
+        for row in wording.rows:
+            span = find(row)
+            if span:
+                return span
     return answer.find_written(wording.text)
 
 
 def _find_near(wording: Wording, answer: Answer) -> Span | None:
+    """Find the words of weight of a wording near each other."""
     for bag in wording.bags:
         is_date = any(key in MONTH_NAMES for key in bag) and any(map(is_number, bag))
         span = answer.find_near(bag, len(bag) + 1 if is_date else 2 * len(bag) + 4)
@@ -115,19 +118,15 @@ def _find_year(wording: Wording, answer: Answer) -> Span | None:
     """Find the year of a date where the answer gives it alone, or with the right month only."""
     keys = [word.key for word in wording.words]
     month = next((key for key in keys if key in MONTH_NAMES), None)
-    year = next((key for key in keys if _is_year(key)), None)
+    year = next((key for key in keys if is_number(key) and len(key) in _LENGTHS_OF_YEARS), None)
     if month is None or year is None or any(not is_number(key) for key in keys if key != month):
         return None
     said = ("", "", *answer.tokens.keys)
-    for place in answer.places_like(year, is_slip):
+    for place in answer.places_like(year, is_same):
         earlier, before = said[place : place + 2]
         if before not in MONTH_NAMES or (before == month and not is_number(earlier)):
             return answer.cover((place,))
     return None
-
-
-def _is_year(key: str) -> bool:
-    return is_number(key) and key[1:].isdigit() and len(key) in {4, 5}
 
 
 def _find_part(wording: Wording, answer: Answer, share: float) -> Span | None:
@@ -146,7 +145,7 @@ def _places(word: Word, answer: Answer) -> list[int]:
     """Find a word, or another form of it; a name only where it is written as one."""
     if not word.name:
         return answer.places_like(word.key, is_inflection)
-    places = answer.places_like(word.key, str.__eq__)
+    places = answer.places_like(word.key, is_same)
     text, starts = answer.tokens.folded.text, answer.tokens.starts
     return places if text.islower() else [at for at in places if not text[starts[at]].islower()]
 

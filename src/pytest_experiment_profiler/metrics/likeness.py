@@ -8,6 +8,11 @@ _SHORTEST, _LONG = 5, 9
 _STEM = 4
 
 
+def is_same(one: str, other: str) -> bool:
+    """Tell whether two words are the same."""
+    return one == other
+
+
 def is_slip(one: str, other: str) -> bool:
     """Tell whether two words differ by one letter at most, or by two if they are long."""
     shorter = min(len(one), len(other))
@@ -28,9 +33,8 @@ def is_inflection(one: str, other: str) -> bool:
 
 def is_short_form(one: str, other: str) -> bool:
     """Tell whether one of two first names may be short for the other."""
-    if NICKNAMES.get(one, one) == NICKNAMES.get(other, other):
-        return True
-    return one.startswith(other) or other.startswith(one)
+    full, other_full = (NICKNAMES.get(name, name).removesuffix("s") for name in (one, other))
+    return full == other_full or one.startswith(other) or other.startswith(one)
 
 
 def _common(one: str, other: str) -> int:

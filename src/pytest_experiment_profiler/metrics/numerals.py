@@ -21,6 +21,7 @@ A plain tuple, for there are many, and the garbage collector leaves these alone.
 _LONGEST = 15
 _DECIMALS = 2
 _TEN, _TWENTY, _HUNDRED, _THOUSAND = 10, 20, 100, 1000
+_GAPS = frozenset({"", " ", "-"})
 _DAYS = frozenset(map(str, range(1, 32)))
 
 
@@ -44,16 +45,16 @@ def plain_number(literal: str) -> str:
     return sign + (whole.lstrip("0") or "0") + ("." + part if part else "")
 
 
-def merge_numbers(tokens: list[Token]) -> list[Token]:
+def merge_numbers(tokens: list[Token], text: str) -> list[Token]:
     """Join the words of each number to one token: "two hundred and five", "2.5 million"."""
     merged: list[Token] = []
     place = 0
     while place < len(tokens):
         token = tokens[place]
         if is_number(token[0]):
-            token, place = _scale(token, tokens, place + 1)
+            token, place = _scale(token, tokens, place + 1, text)
         elif token[0] in NUMBER_WORDS:
-            token, place = _read_words(tokens, place)
+            token, place = _read_words(tokens, place, text)
         else:
             merged.append(token)
             place += 1
@@ -69,21 +70,31 @@ def _is_minus(merged: list[Token]) -> bool:
     return merged[-1][0] == "minus" and not is_number(merged[-2:][0][0])
 
 
-def _scale(number: Token, tokens: list[Token], place: int) -> tuple[Token, int]:
+def _scale(number: Token, tokens: list[Token], place: int, text: str) -> tuple[Token, int]:
     digits = number[0][1:]
     scale = SCALES.get(tokens[place][0]) if place < len(tokens) else None
     if scale is None or len(digits) > _LONGEST or not digits[-1].isdigit():
+        return number, place
+    if not _joins(number, tokens[place], text):
         return number, place
     scaled = plain_number(f"{Decimal(digits) * scale:f}")
     return (f"#{scaled}", number[1], tokens[place][2]), place + 1
 
 
-def _read_words(tokens: list[Token], place: int) -> tuple[Token, int]:
+def _joins(left: Token, right: Token, text: str) -> bool:
+    """Tell whether the words of a number stand together, as in "two thousand, twenty-one"."""
+    gap = text[left[2] : right[1]]
+    return gap in _GAPS or (gap == ", " and left[0] in SCALES)
+
+
+def _read_words(tokens: list[Token], place: int, text: str) -> tuple[Token, int]:
     """Read a number in words: a total, the part that a scale may still multiply, its room."""
-    start, total, part, room, suffix = tokens[place][1], 0, 0, _HUNDRED, ""
+    first, total, part, room, suffix = place, 0, 0, _HUNDRED, ""
     while place < len(tokens) and not suffix:
         word = tokens[place][0]
         value = CARDINALS.get(word, ORDINALS.get(word, -1))
+        if place > first and not _joins(tokens[place - 1], tokens[place], text):
+            break
         if word in SCALES and (part or not total):
             part = (part or 1) * SCALES[word]
             total, part = (total, part) if part < _THOUSAND else (total + part, 0)
@@ -96,7 +107,7 @@ def _read_words(tokens: list[Token], place: int) -> tuple[Token, int]:
             break
         suffix = "th" if word in ORDINALS else ""
         place += 1
-    return (f"#{total + part}{suffix}", start, tokens[place - 1][2]), place
+    return (f"#{total + part}{suffix}", tokens[first][1], tokens[place - 1][2]), place
 
 
 def _room_beside(value: int) -> int:

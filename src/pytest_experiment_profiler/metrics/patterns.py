@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
 _LONGEST = 1_000
 _MOST_STATES = 300
-_TOO_LARGE = f"its repeats unfold to more than {_MOST_STATES} places"
+_SHOWN = 60
+_TOO_LARGE = f"unfolds to more than {_MOST_STATES} places: its repeats multiply"
 _UNREADABLE = {
-    "ASSERT": "a look-around; write all_of",
-    "ASSERT_NOT": "a negative look-around; write none_of",
-    "GROUPREF": "a reference to a group",
-    "GROUPREF_EXISTS": "a condition on a group",
-    "ATOMIC_GROUP": "an atomic group",
-    "POSSESSIVE_REPEAT": "a possessive repeat",
+    "ASSERT": "looks around, which can't be read; write all_of",
+    "ASSERT_NOT": "looks around, which can't be read; write none_of",
+    "GROUPREF": "refers to a group, which can't be read",
+    "GROUPREF_EXISTS": "depends on a group, which can't be read",
+    "ATOMIC_GROUP": "has an atomic group, which can't be read",
+    "POSSESSIVE_REPEAT": "has a possessive repeat, which can't be read",
 }
 _ASSERTIONS: dict[str, Assertion] = {
     "AT_BEGINNING_STRING": lambda before, _: before.outside,
@@ -46,11 +47,13 @@ class UnreadableError(ValueError):
 
 def check_pattern(pattern: str) -> str | None:
     """Say what is wrong with a regular expression, or None."""
+    shown = repr(pattern if len(pattern) <= _SHOWN else f"{pattern[:_SHOWN]}…")
     try:
         _machines(pattern)
     except UnreadableError as error:
-        return str(error)
-    return None
+        return f"the regex {shown} {error}"
+    empty = search(pattern, "") is not None
+    return f"the regex {shown} matches an empty text, and so every answer" if empty else None
 
 
 def search(pattern: str, text: str) -> tuple[int, int] | None:
@@ -76,15 +79,15 @@ def search(pattern: str, text: str) -> tuple[int, int] | None:
 def _machines(pattern: str) -> tuple[Machine, Machine]:
     """Make the machine of a regular expression, and the one that reads it from its end."""
     if len(pattern) > _LONGEST:
-        raise UnreadableError(f"longer than {_LONGEST} characters")
+        raise UnreadableError(f"is longer than {_LONGEST} characters")
     try:
         # re has no other door to the syntax of a pattern, and a second parser would differ.
         syntax = importlib.import_module("re._parser").parse(pattern)
         return _Builder(backward=False).build(syntax), _Builder(backward=True).build(syntax)
     except (re.error, OverflowError) as error:
-        raise UnreadableError(f"not a regular expression: {error}") from error
+        raise UnreadableError(f"is wrong: {error}") from error
     except RecursionError as error:
-        raise UnreadableError("groups are nested too deeply") from error
+        raise UnreadableError("nests its groups too deeply") from error
 
 
 class _Builder:
@@ -106,7 +109,7 @@ class _Builder:
 
     def add(self, node: str, argument: Any, then: int, flags: int) -> int:  # noqa: ANN401
         if node in _UNREADABLE:
-            raise UnreadableError(f"{_UNREADABLE[node]} isn't read")
+            raise UnreadableError(_UNREADABLE[node])
         if node == "AT":
             name = str(argument)
             line = flags & re.MULTILINE and f"{name}_LINE" in _ASSERTIONS

@@ -53,7 +53,7 @@ _TOKEN = re.compile(
             (?: \d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?(?!\d|,\d)
               | \d{{1,3}}(?:\.\d{{3}}){{2,}}(?!\d)
               | \d{{1,3}}(?:[\ ']\d{{3}})+(?!\d)
-              | (?<!\d,)\d+,\d{{1,2}}(?![\d,])
+              | (?<!\d,)\d+,\d{{1,2}}(?!\d|,\d)
               | \d*\.?\d+
             )
             (?: (?P<scale> [kK]|\ ?(?:bn|mn|tn) )(?!\w) | (?P<suffix> st|nd|rd|th|'?s|[dD])(?!\w) )?
@@ -91,7 +91,7 @@ def tokenize(text: str) -> Tokens:
     folded = fold(text)
     tokens, numeric = _scan(folded.text)
     if numeric:
-        tokens = _measure(order_dates(merge_numbers(tokens)))
+        tokens = _measure(order_dates(merge_numbers(tokens, folded.text)))
     names = [_name(token[0]) for token in tokens]
     return Tokens(
         folded=folded,
@@ -109,13 +109,13 @@ def _scan(text: str) -> tuple[list[Token], bool]:
         kind = found.lastgroup or ""
         literal = found[kind]
         start, end = found.span(kind)
-        if kind == "plain" or kind == "word":
+        if kind in {"plain", "word"}:
             key = _CAPITALS.get(literal) or literal.casefold()
             numeric = numeric or key in NUMBER_WORDS
             if len(key) > _LONGEST_ELIDED or not _is_clitic(key, text, start, end):
                 letter = literal == "A" and _is_letter(text, start, end)
                 tokens.append(("A" if letter else key, start, end))
-        elif kind == "sign" or kind == "letter":
+        elif kind in {"sign", "letter"}:
             tokens.append((literal, start, end))
         else:
             numeric = True
@@ -137,8 +137,10 @@ def _is_letter(text: str, start: int, end: int) -> bool:
 
 
 def _read_digits(found: re.Match[str], kind: str, literal: str) -> tuple[str, ...]:
-    if len(literal) > _LONGEST_CACHED or (literal.isdecimal() and literal[0] != "0"):
-        return (f"#{plain_number(literal)}" if len(literal) > _LONGEST_CACHED else f"#{literal}",)
+    if literal.isdecimal() and literal[0] != "0":
+        return (f"#{literal}",)
+    if len(literal) > _LONGEST_CACHED:
+        return (f"#{plain_number(literal)}",)
     if kind == "date":
         return _read_date(literal)
     scale = literal[-1] if kind == "price" else found["scale"]

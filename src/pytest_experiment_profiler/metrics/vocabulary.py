@@ -6,7 +6,9 @@ from __future__ import annotations
 def _table(text: str) -> dict[str, str]:
     """Read lines of a word, a colon and the words that it stands for."""
     rows = (line.partition(":") for line in text.strip().splitlines())
-    return {word: name.strip() for name, _, words in rows for word in (name.strip(), *words.split())}
+    return {
+        word: name.strip() for name, _, words in rows for word in (name.strip(), *words.split())
+    }
 
 
 def _set(text: str) -> frozenset[str]:
@@ -146,7 +148,7 @@ TITLES = _set("""
 """)
 SUFFIXES_OF_NAMES = _set("jr sr mbe obe cbe kbe phd md esq")
 PLACES = (
-    frozenset({"usa", "u.s.", "u.s.a.", "united states", "united states of america"}),
+    frozenset({"US", "usa", "u.s.", "u.s.a.", "united states", "united states of america"}),
     frozenset({"uk", "u.k.", "united kingdom", "great britain"}),
     frozenset({"uae", "united arab emirates"}),
     frozenset({"eu", "european union"}),

@@ -33,7 +33,7 @@ _ROMANS = {
 }
 _LETTERS = {number: roman.lower() for roman, number in _ROMANS.items()}
 _SPACELESS = re.compile(f"[{SPACELESS}]")
-_MOST_NAMES = 5
+_FEWEST_NAMES, _MOST_NAMES = 3, 5
 
 
 class Word(NamedTuple):
@@ -105,7 +105,7 @@ def _variants(wording: str, bare: str, core: str) -> Iterator[str]:
             yield " ".join([*words[:place], f"{number}th", *words[place + 1 :]])
     yield from _short_names(words)
     for names in PLACES:
-        if bare.casefold() in names:
+        if core in names or core.casefold() in names:
             yield from names
 
 
@@ -120,7 +120,9 @@ def _is_acronym(one: str, other: str) -> bool:
 
 def _short_names(words: list[str]) -> Iterator[str]:
     """Leave out initials, then middle names."""
-    if not 2 < len(words) <= _MOST_NAMES or not all(word[0].isupper() for word in words):
+    if not _FEWEST_NAMES <= len(words) <= _MOST_NAMES or not all(
+        word[0].isupper() for word in words
+    ):
         return
     full = [*(word for word in words[:-1] if len(word.strip(".")) > 1), words[-1]]
     if len(full) > 1:

@@ -1,0 +1,506 @@
+"""Selecting dialogues: by id, by name, by mark, by how they ended; what a partial run may do."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.layouts.project import DEMO, MANIFEST, names
+
+TREE = "--experiment-layout=tree"
+SUBTESTS = "--experiment-layout=subtests"
+
+
+def ids(*dialogues):
+    return [f"{DEMO}::{name}" for name in dialogues]
+
+
+def check_partial(project, *dialogues):
+    """See that these dialogues ran, and that their run is a partial one of its own."""
+    assert project.take_calls() == sorted(dialogues)
+    summary = project.partial_summary()
+    assert summary["status"] == "partial"
+    assert summary["counts"]["selected"] == summary["counts"]["calls"] == len(dialogues)
+    assert summary["counts"]["dialogues"] == 6
+    [folder] = project.partial_folders()
+    assert project.logged(folder=folder) == sorted(dialogues)
+    run = json.loads((folder / "run.json").read_text("utf-8"))
+    assert run["selection"]["ids"] == sorted(dialogues)
+
+
+# --- by id
+
+
+@pytest.mark.parametrize("chosen", [["d3"], ["d1", "d4"], ["d4", "d1"], ["d2", "d2"]])
+def test_ids_run_what_they_name(project, chosen):
+    wanted = sorted(set(chosen))
+    project.run(*ids(*chosen)).assert_outcomes(passed=len(wanted))
+    check_partial(project, *wanted)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        f"--experiment={DEMO}::d3",
+        "--experiment=demo_experiment.yaml::demo_run::d3",
+        f"./{DEMO}::d3",
+        f"experiments/../{DEMO}::d3",
+    ],
+)
+def test_ways_to_name_one_dialogue(project, word):
+    project.run(word).assert_outcomes(passed=1)
+    check_partial(project, "d3")
+
+
+def test_an_absolute_id_works(project):
+    project.run(f"{project.path}/{DEMO}::d3").assert_outcomes(passed=1)
+    check_partial(project, "d3")
+
+
+def test_an_id_works_from_a_folder_below(project, monkeypatch):
+    monkeypatch.chdir(project.path / "experiments")
+    project.run("demo_experiment.yaml::demo_run::d3").assert_outcomes(passed=1)
+    assert project.take_calls() == ["d3"]
+
+
+def test_an_id_beats_the_option(project):
+    project.run(f"--experiment={MANIFEST}", f"{DEMO}::d3").assert_outcomes(passed=1)
+    check_partial(project, "d3")
+
+
+def test_ids_beside_other_tests(project):
+    project.run(*ids("d3"), "tests").assert_outcomes(passed=2)
+    check_partial(project, "d3")
+
+
+def test_ids_of_two_manifests(project):
+    project.write(3, name="other")
+    other = "experiments/other_experiment.yaml::other_run"
+    project.run(*ids("d3"), f"{other}::d1", f"{other}::d2").assert_outcomes(passed=3)
+    assert project.take_calls() == ["d1", "d2", "d3"]
+
+
+@pytest.mark.parametrize("whole", [MANIFEST, DEMO, "experiments"])
+def test_an_id_beside_its_whole_manifest_runs_all(project, whole):
+    result = project.run(*ids("d3"), whole)
+    assert result.ret == pytest.ExitCode.OK
+    assert project.take_calls() == names(6)
+    assert project.summary()["status"] == "complete"
+    assert project.partial_folders() == []
+
+
+def test_all_ids_are_a_whole_run(project):
+    project.run(*ids(*names(6))).assert_outcomes(passed=6)
+    assert project.take_calls() == names(6)
+    assert project.summary()["status"] == "complete"
+    assert project.partial_folders() == []
+
+
+def test_ids_run_in_dataset_order(project):
+    assert project.collect(*ids("d4", "d0", "d2")) == ids("d0", "d2", "d4")
+
+
+def test_a_forced_layout_of_subtests_still_runs_only_what_is_named(project):
+    result = project.run(SUBTESTS, *ids("d3"))
+    assert project.take_calls() == ["d3"]
+    assert result.ret == pytest.ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("d33", "did you mean"), ("nothing like it", ""), ("gates", "")]
+)
+def test_an_id_that_is_not_there_is_a_wrong_call(project, name, hint):
+    result = project.run(*ids("d1", name))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    said = result.stdout.str() + result.stderr.str()
+    assert f"not found: {DEMO}::{name}" in said
+    assert hint in said
+    assert "Traceback" not in said
+    assert project.take_calls() == []
+
+
+@pytest.mark.parametrize("name", ["other_run::d1", "other_run", "::d1", "demo_run::d1::more"])
+def test_an_experiment_that_is_not_there_is_a_wrong_call(project, name):
+    result = project.run(f"{MANIFEST}::{name}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "not found" in result.stdout.str() + result.stderr.str()
+    assert project.take_calls() == []
+
+
+def test_an_id_in_a_manifest_that_is_not_there_is_a_wrong_call(project):
+    result = project.run("experiments/none_experiment.yaml::demo_run::d1")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "none_experiment.yaml" in result.stdout.str() + result.stderr.str()
+    assert project.take_calls() == []
+
+
+def test_an_id_in_a_bad_manifest_shows_what_is_wrong_with_it(project):
+    path = project.write(2, name="bad", max_tokens=0)
+    result = project.run(f"{path.relative_to(project.path)}::bad_run::d1")
+    assert result.ret not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
+    assert "max_tokens must be a whole number" in result.stdout.str() + result.stderr.str()
+
+
+# --- odd ids
+
+ODD = (
+    "a[b]",
+    "path/to.file",
+    "one::two",
+    "::edge::",
+    "back\\slash",
+    "with space",
+    "-k",
+    "--lf",
+    "@file",
+    "größe",
+    "日本語",
+    "quote\"'`",
+    "x" * 120,
+    "{brace}",
+    "100%",
+    "*",
+    "a:b",
+)
+
+
+@pytest.fixture
+def odd(bare):
+    bare.write([{"dialogue_id": name, "user": "Why?"} for name in ODD])
+    return bare
+
+
+def test_odd_ids_are_run_and_reported_whatever_the_layout(odd):
+    for layout in (SUBTESTS, TREE):
+        result = odd.run(MANIFEST, layout, "-v")
+        assert result.ret == pytest.ExitCode.OK
+        assert sorted(odd.logged()) == sorted(ODD)
+
+
+def collect_items(odd, *words):
+    """Collect in the tree layout and give the ids, as a caller that holds the nodes has them."""
+    items, _ = odd.pytester.inline_genitems(*words)
+    return [item.nodeid for item in items]
+
+
+def test_names_hold_nothing_that_a_tool_trips_over(odd):
+    found = collect_items(odd, MANIFEST, TREE)
+    assert len(set(found)) == len(ODD)
+    for node in found:
+        name = node.removeprefix(f"{DEMO}::")
+        assert name.strip()
+        assert not set(name) & set("[]./\\")
+        assert "::" not in name
+        assert name.isprintable()
+
+
+def test_each_odd_id_can_be_selected_by_its_node_id(odd):
+    for node in collect_items(odd, MANIFEST, TREE):
+        assert collect_items(odd, node) == [node]
+
+
+def test_an_odd_id_runs_alone(odd):
+    [node] = [n for n in collect_items(odd, MANIFEST, TREE) if "path" in n]
+    odd.run(node).assert_outcomes(passed=1)
+    assert odd.take_calls() == ["path/to.file"]
+    [folder] = odd.partial_folders()
+    assert odd.logged(folder=folder) == ["path/to.file"]
+
+
+@pytest.mark.parametrize("name", ["a[b]", "path/to.file", "one::two"])
+def test_the_real_id_may_be_typed_too(odd, name):
+    odd.run(f"{DEMO}::{name}").assert_outcomes(passed=1)
+    assert odd.take_calls() == [name]
+
+
+def test_odd_ids_that_failed_run_again(odd):
+    (odd.path / "experiments" / "failing.txt").write_text("a[b] path/to.file one::two", "utf-8")
+    for layout in (SUBTESTS, TREE):
+        odd.run(MANIFEST, layout)
+        odd.take_calls()
+        odd.run(MANIFEST, "--lf")
+        assert odd.take_calls() == ["a[b]", "one::two", "path/to.file"]
+
+
+@pytest.mark.parametrize("twins", [("a.b", "a/b"), ("a[1]", "a(1)"), ("a::b", "a_b")])
+def test_two_ids_of_one_name_are_told_in_the_tree(bare, twins):
+    bare.write([{"dialogue_id": name, "user": "Why?"} for name in ("first", *twins)])
+    result = bare.run(MANIFEST, TREE)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*dialogues.json:4:1: dialogue_id * same test name as *line 3*"])
+    assert "INTERNALERROR" not in result.stdout.str()
+    assert bare.take_calls() == []
+
+
+def test_two_ids_of_one_name_run_as_subtests(bare):
+    bare.write([{"dialogue_id": name, "user": "Why?"} for name in ("a.b", "a/b")])
+    bare.run(MANIFEST, SUBTESTS).assert_outcomes(passed=1)
+    assert bare.take_calls() == ["a.b", "a/b"]
+
+
+# --- by name and mark
+
+
+@pytest.mark.parametrize(
+    ("expression", "wanted"),
+    [
+        ("d3", ["d3"]),
+        ("d1 or d4", ["d1", "d4"]),
+        ("not d0", ["d1", "d2", "d3", "d4", "d5"]),
+        ("demo_run and d5", ["d5"]),
+    ],
+)
+def test_k_selects_dialogues(project, expression, wanted):
+    project.run(MANIFEST, "-k", expression).assert_outcomes(
+        passed=len(wanted), deselected=6 - len(wanted)
+    )
+    check_partial(project, *wanted)
+
+
+@pytest.mark.parametrize("expression", ["demo_run", "demo_experiment", "not nothing"])
+def test_k_that_takes_all_is_a_whole_run(project, expression):
+    project.run(MANIFEST, "-k", expression).assert_outcomes(passed=6)
+    assert project.summary()["status"] == "complete"
+    assert project.partial_folders() == []
+
+
+def test_k_that_takes_none_sends_nothing(project):
+    result = project.run(MANIFEST, "-k", "nothing")
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert project.take_calls() == []
+    assert not (project.path / "runs").exists()
+
+
+MARKS = """
+import pytest
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes long")
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.name in {"d1", "d4"}:
+            item.add_marker("slow")
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "wanted"), [("slow", ["d1", "d4"]), ("not slow", ["d0", "d2", "d3", "d5"])]
+)
+@pytest.mark.parametrize("layout", [TREE, "--experiment-layout=auto"])
+def test_m_selects_dialogues(project, expression, wanted, layout):
+    (project.path / "conftest.py").write_text(MARKS, "utf-8")
+    project.run(MANIFEST, layout, "-m", expression).assert_outcomes(
+        passed=len(wanted), deselected=6 - len(wanted)
+    )
+    check_partial(project, *wanted)
+
+
+@pytest.mark.parametrize("words", [["d1"], ["d1", "d4"]])
+def test_deselect_takes_dialogues_away(project, words):
+    options = [word for name in words for word in ("--deselect", f"{DEMO}::{name}")]
+    project.run(MANIFEST, *options).assert_outcomes(passed=6 - len(words), deselected=len(words))
+    check_partial(project, *(name for name in names(6) if name not in words))
+
+
+def test_deselect_takes_an_experiment_away(project):
+    result = project.run(MANIFEST, "--deselect", DEMO)
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert project.take_calls() == []
+
+
+# --- by how they ended
+
+
+@pytest.fixture(params=[SUBTESTS, TREE])
+def failed(project, request):
+    """The project after a whole run in which d1 and d4 failed; they would not fail again."""
+    project.fail("d1", "d4")
+    project.run(MANIFEST, request.param)
+    assert project.take_calls() == names(6)
+    project.fail()
+    return project
+
+
+def test_lf_runs_the_failed_dialogues_whichever_layout_failed(failed):
+    failed.run(MANIFEST, "--lf").assert_outcomes(passed=2)
+    check_partial(failed, "d1", "d4")
+    assert failed.summary()["counts"]["errors"] == 2
+
+
+def test_lf_goes_on_until_none_is_left(failed):
+    failed.fail("d4")
+    failed.run(MANIFEST, "--lf").assert_outcomes(passed=1, failed=1)
+    failed.take_calls()
+    failed.fail()
+    failed.run(MANIFEST, "--lf").assert_outcomes(passed=1)
+    assert failed.take_calls() == ["d4"]
+    failed.run(MANIFEST, "--lf").assert_outcomes(passed=6)
+    assert failed.take_calls() == names(6)
+
+
+def test_lf_through_the_option(failed):
+    failed.run(f"--experiment={MANIFEST}", "--lf").assert_outcomes(passed=2)
+    assert failed.take_calls() == ["d1", "d4"]
+
+
+def test_lf_with_no_manifest_named_runs_none(failed):
+    failed.run("--lf")
+    assert failed.take_calls() == []
+
+
+def test_lf_in_the_other_layout_sends_no_more_than_the_failed(failed):
+    failed.run(MANIFEST, "--lf", SUBTESTS)
+    assert failed.take_calls() in (["d1", "d4"], names(6))
+
+
+def test_lf_after_a_whole_green_run_runs_all(failed):
+    failed.run(MANIFEST).assert_outcomes(passed=1)
+    failed.take_calls()
+    failed.run(MANIFEST, "--lf").assert_outcomes(passed=6)
+    assert failed.take_calls() == names(6)
+
+
+def test_a_partial_run_of_others_forgets_no_failure(failed):
+    failed.run(*ids("d0"))
+    failed.take_calls()
+    failed.run(MANIFEST, "--lf").assert_outcomes(passed=2)
+    assert failed.take_calls() == ["d1", "d4"]
+
+
+def test_ff_runs_all_the_failed_first(failed):
+    result = failed.run(MANIFEST, "--ff", "-v")
+    result.assert_outcomes(passed=6)
+    order = [line.split()[0].rpartition("::")[2] for line in result.outlines if "PASSED" in line]
+    assert order == ["d1", "d4", "d0", "d2", "d3", "d5"]
+    assert failed.take_calls() == names(6)
+    assert failed.logged() == names(6)
+    assert failed.summary()["status"] == "complete"
+
+
+def test_ff_with_two_manifests_sends_each_call_once(project):
+    project.write(3, name="other")
+    project.fail("d1")
+    project.run("experiments")
+    project.take_calls()
+    project.fail()
+    project.run("experiments", "--ff").assert_outcomes(passed=9)
+    assert project.take_calls() == sorted(names(6) + names(3))
+
+
+def test_lf_beside_other_tests(failed):
+    failed.run("experiments", "tests", "--lf").assert_outcomes(passed=2)
+    assert failed.take_calls() == ["d1", "d4"]
+
+
+def test_lf_knows_two_manifests_apart(project):
+    project.write(3, name="other")
+    project.fail("d2")
+    project.run("experiments")
+    project.take_calls()
+    project.run("experiments", "--lf").assert_outcomes(failed=2)
+    assert project.take_calls() == ["d2", "d2"]
+
+
+def test_sw_stops_and_goes_on(project):
+    project.fail("d2")
+    project.run(MANIFEST, "--sw").assert_outcomes(passed=2, failed=1)
+    project.take_calls()
+    project.fail()
+    project.run(MANIFEST, "--sw").assert_outcomes(passed=4, deselected=2)
+    assert project.take_calls() == ["d2", "d3", "d4", "d5"]
+
+
+def test_lf_after_a_broken_gate_judges_it_on_a_whole_run_only(bare):
+    bare.write(3, gates={"fact_coverage": {"min": 0.9}})
+    path = bare.path / "experiments" / "demo_data" / "dialogues.json"
+    path.write_text(path.read_text("utf-8").replace("fact1", "unheard of"), "utf-8")
+    for layout in (SUBTESTS, TREE):
+        result = bare.run(MANIFEST, layout)
+        assert result.ret == pytest.ExitCode.TESTS_FAILED
+        result = bare.run(MANIFEST, "--lf")
+        assert result.ret != pytest.ExitCode.OK
+        assert "INTERNALERROR" not in result.stdout.str()
+
+
+# --- what a partial run is
+
+
+def test_a_partial_run_says_so(project):
+    result = project.run(*ids("d1", "d4"))
+    result.stdout.fnmatch_lines(["dialogues: 2 of 6*"])
+    assert project.partial_summary()["status"] == "partial"
+
+
+def test_a_whole_run_does_not_say_so(project):
+    result = project.run(MANIFEST)
+    result.stdout.fnmatch_lines(["dialogues: 6, calls: 6"])
+
+
+def test_a_partial_run_leaves_the_whole_runs_files_as_they_are(project):
+    project.run(MANIFEST)
+    before = {path.name: path.read_bytes() for path in project.run_folder.iterdir()}
+    project.fail("d1")
+    project.run(*ids("d1"))
+    project.run(MANIFEST, "-k", "d1")
+    assert len(project.partial_folders()) == 2
+    after = {p.name: p.read_bytes() for p in project.run_folder.iterdir() if p.is_file()}
+    assert after == before
+
+
+def test_a_partial_run_before_any_whole_one_leaves_none(project):
+    project.run(*ids("d1"))
+    assert not (project.run_folder / "summary.json").exists()
+    assert not (project.run_folder / "responses.jsonl").exists()
+
+
+def test_a_partial_run_is_no_baseline(project):
+    project.run(*ids("d1", "d4"))
+    [folder] = project.partial_folders()
+    project.take_calls()
+    result = project.run(MANIFEST, f"--experiment-baseline={folder}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "partial" in result.stdout.str() + result.stderr.str()
+    assert project.take_calls() == []
+
+
+def test_a_baseline_named_by_its_folder_is_the_whole_run(project):
+    project.run(MANIFEST)
+    project.run(*ids("d1"))
+    result = project.run(
+        MANIFEST, f"--experiment-baseline={project.run_folder}", "--experiment-output=new"
+    )
+    assert result.ret == pytest.ExitCode.OK
+    summary = project.summary(project.path / "new" / "demo_run")
+    assert summary["comparison"] is not None
+
+
+def test_gates_are_not_judged_on_a_partial_run(bare):
+    bare.write(6, gates={"fact_coverage": {"min": 0.99}})
+    result = bare.run(*ids("d1"))
+    result.assert_outcomes(passed=1)
+    assert bare.take_calls() == ["d1"]
+
+
+def test_the_gates_item_alone_is_no_green(bare):
+    bare.write(6, gates={"fact_coverage": {"min": 0.99}})
+    result = bare.run(*ids("gates"))
+    assert result.ret != pytest.ExitCode.OK or bare.summary()["status"] == "complete"
+
+
+def test_resuming_a_selection_touches_no_whole_run(project):
+    project.run(MANIFEST)
+    before = (project.run_folder / "summary.json").read_bytes()
+    project.run(*ids("d1"), "--experiment-resume")
+    assert (project.run_folder / "summary.json").read_bytes() == before
+
+
+def test_a_selection_is_planned_as_one(project):
+    (project.path / "experiments" / "conftest.py").unlink()
+    data = project.path / "experiments" / "demo_data"
+    (data / "mock_responses.json").write_text("{}", "utf-8")
+    result = project.run(*ids("d1", "d4"), "--experiment-plan")
+    result.stdout.fnmatch_lines(["demo_run: calls to make: 2"])
+    assert not (project.path / "runs").exists()
