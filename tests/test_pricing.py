@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from genai_prices import extract_usage
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pytest_experiment_profiler.pricing import price_usd, prices_as_of
 
@@ -47,3 +51,17 @@ def test_usage_that_says_nothing_has_no_price(usage):
 
 def test_the_table_in_use_is_named():
     assert prices_as_of().startswith("genai-prices 0.")
+
+
+@settings(deadline=None)
+@given(
+    model=st.sampled_from(["claude-haiku-4-5", "claude-haiku-5-5", "claude-sonnet-4-5-20250929"]),
+    sent=st.integers(0, 2_000_000),
+    received=st.integers(0, 200_000),
+)
+def test_the_quick_way_to_a_price_is_the_librarys(model, sent, received):
+    usage = {"input_tokens": sent, "output_tokens": received}
+    at = datetime(2026, 11, 23, tzinfo=UTC)
+    found = extract_usage({"model": model, "usage": usage}, provider_id="anthropic")
+    expected = found.calc_price(genai_request_timestamp=at).total_price
+    assert price_usd(model, usage | {"service_tier": "standard"}, at) == expected

@@ -89,10 +89,12 @@ class ExperimentNode(pytest.Class):
                 item = DialogueItem.from_parent(self, name=name, callobj=hold_dialogue)
                 item.dialogue_id, item.line = dialogue_id, line
                 yield item
-        last = "gates" if "gates" not in lines else "gates (run)"
-        if file.checked.experiment.gates and (wanted is None or last in wanted):
-            yield GatesItem.from_parent(self, name=last, callobj=judge_gates)
-        unknown = sorted((wanted or set()) - {*lines, last})
+        gates = ["gates" if "gates" not in lines else "gates (run)"]
+        for name in gates if file.checked.experiment.gates else []:
+            if wanted is None or name in wanted:
+                yield GatesItem.from_parent(self, name=name, callobj=judge_gates)
+        known = {*lines, *(gates if file.checked.experiment.gates else ())}
+        unknown = sorted((wanted or set()) - known)
         if unknown:
             hint = find_near(unknown[0], lines)
             _tell_unknown(file, f"{self.nodeid}::{unknown[0]}{hint}")

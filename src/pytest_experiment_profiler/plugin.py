@@ -212,18 +212,16 @@ def pytest_runtestloop(session: pytest.Session) -> object:
     return True if session.config.getoption("--experiment-plan") else None
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
-    """Keep a manifest's items together, whoever reordered them."""
-    yield
-    if _manifests(items):
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Keep a manifest's items together, whoever reordered them.
+
+    Refuse, before anything is sent, names that don't exist and a baseline that can't be one.
+    """
+    if _manifests(session.items):
         from pytest_experiment_profiler.items import group_manifests  # noqa: PLC0415
 
-        group_manifests(items)
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Refuse, before anything is sent, names that don't exist and a baseline that can't be one."""
+        group_manifests(session.items)
     unknown = session.stash.get(_unknown, [])
     if unknown:
         raise pytest.UsageError(*unknown)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from datetime import date
     from decimal import Decimal
 
 FREE_CLIENTS = frozenset({"mock", "replay"})
@@ -25,13 +27,52 @@ def count_tokens(usage: Mapping[str, Any]) -> tuple[int, int]:
 def price_usd(
     model: str | None, usage: Mapping[str, Any], at: datetime | None = None
 ) -> Decimal | None:
-    """Price one answer of Anthropic's API by the model that answered; `at`: time of the request.
-
-    The library knows some ids by prefix only, so an id that is longer than the one it found is
-    taken for unknown, unless a date or "latest" follows.
-    """
-    if not model or not usage:
+    """Price one answer of Anthropic's API by the model that answered; `at`: time of the request."""
+    if not isinstance(model, str) or not usage:
         return None
+    day = (at or datetime.now(UTC)).date()
+    prices = _find_flat_prices(model, day) if _is_plain(usage) else None
+    if prices is None:
+        return _price_in_full(model, usage, at)
+    sent, received = count_tokens(usage)
+    return (sent * prices[0] + received * prices[1]) / 1_000_000
+
+
+def _is_plain(usage: Mapping[str, Any]) -> bool:
+    """Tell whether an answer used nothing but tokens in and out."""
+    counts = [usage.get("input_tokens"), usage.get("output_tokens")]
+    if not all(type(count) is int for count in counts):
+        return False
+    return all(
+        name in _PLAIN or not (any(value.values()) if isinstance(value, dict) else value)
+        for name, value in usage.items()
+    )
+
+
+_PLAIN = frozenset({"input_tokens", "output_tokens", "service_tier", "inference_geo"})
+
+
+@cache
+def _find_flat_prices(model: str, day: date) -> tuple[Decimal, Decimal] | None:
+    """Find what a million tokens cost, in and out, where that depends on nothing else."""
+    noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    costs = []
+    for tokens in (1_000, 1_000_000):
+        for name in ("input_tokens", "output_tokens"):
+            usage = {"input_tokens": 0, "output_tokens": 0} | {name: tokens}
+            price = _price_in_full(model, usage, noon)
+            if price is None:
+                return None
+            costs.append(price * 1_000_000 / tokens)
+    return (costs[0], costs[1]) if costs[:2] == costs[2:] else None
+
+
+def _price_in_full(model: str, usage: Mapping[str, Any], at: datetime | None) -> Decimal | None:
+    """Ask the library.
+
+    It knows some ids by prefix only, so an id that is longer than the one it found is taken for
+    unknown, unless a date or "latest" follows.
+    """
     from genai_prices import extract_usage  # noqa: PLC0415 -- 0.4 s, needed with real answers only
 
     try:
