@@ -180,15 +180,15 @@ def test_a_manifest_that_is_not_there_is_a_wrong_call(project, name, words):
 # --- looking without running
 
 
-def test_collect_only_reads_no_answers_and_sends_nothing(project):
+@pytest.mark.parametrize("overridden", [False, True])
+def test_collect_only_reads_no_answers_and_sends_nothing(project, overridden):
     (project.path / "experiments" / "demo_data" / "mock_responses.json").write_text("{", "utf-8")
-    add_client(
-        project,
-        "@pytest.fixture(scope='module')\ndef model_client():\n    raise AssertionError\n",
-    )
+    if overridden:
+        code = "@pytest.fixture(scope='module')\ndef model_client():\n    raise AssertionError\n"
+        add_client(project, code)
     result = project.runpytest(f"--experiment={MANIFEST}", "--collect-only")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["client: mock (no credentials)", "*demo_run*"])
+    result.stdout.fnmatch_lines(["client: *", "*demo_run*"])
     assert not (project.path / "runs").exists()
 
 

@@ -94,6 +94,7 @@ class Run:
         self._gathering = False
         self._numbers: Mapping[str, int] = {}
         self._taken: set[int] = set()
+        self._calls: dict[int, tuple[int, ...]] = {}
         self._told = False
         self._ready = threading.Condition()
         self._workers: list[asyncio.Task[None]] = []
@@ -151,6 +152,21 @@ class Run:
             raise RunFolderError("the run broke off before this dialogue")
         self._taken.add(number)
         return transcripts
+
+    def find_line(self, transcript: Transcript) -> int | None:
+        """Tell in which line of responses.jsonl a transcript's last call is going to stand.
+
+        None where an earlier dialogue is not done yet, or there was no call.
+        """
+        number = self._numbers[transcript.dialogue.dialogue_id]
+        before = [self._calls.get(other) for other in range(number)]
+        own = self._calls.get(number)
+        if own is None or not transcript.turns:
+            return None
+        counts = [count for calls in before if calls is not None for count in calls]
+        if any(calls is None for calls in before):
+            return None
+        return sum(counts) + sum(own[: transcript.repeat + 1])
 
     @property
     def is_taken(self) -> bool:
@@ -322,6 +338,7 @@ class Run:
             )
             self.progress.save(write, f"scores of {dialogue.dialogue_id}")
             self.progress.errors += transcript.outcome == "error"
+        self._calls[number] = tuple(len(transcript.turns) for transcript in transcripts)
         with self._ready:
             self.progress.ended += 1
             self._done[number] = transcripts

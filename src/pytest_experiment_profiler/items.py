@@ -16,7 +16,7 @@ from pytest_experiment_profiler.documents import find_near
 from pytest_experiment_profiler.errors import ExperimentError, ManifestError
 from pytest_experiment_profiler.metrics import fact_coverage
 from pytest_experiment_profiler.pricing import count_tokens
-from pytest_experiment_profiler.reports.failure import explain_failure
+from pytest_experiment_profiler.reports.failure import Place, explain_failure
 from pytest_experiment_profiler.reports.plain import make_plain
 from pytest_experiment_profiler.reports.progress import StatusLine
 from pytest_experiment_profiler.selection import choose_layout, name_node
@@ -189,7 +189,7 @@ def hold_experiment(
         failed += "error" in outcomes or bool(experiment_run.judge(transcripts))
         not_run += outcomes == {"not_run"}
         with subtests.test(transcripts[0].dialogue.dialogue_id):
-            judge_dialogue(experiment_run, transcripts)
+            judge_dialogue(item.parent, experiment_run, transcripts)
     describe_item(item, None, experiment_run.folder)
     lines = [*finish_run(item, experiment_run), *_verdict(experiment_run, failed, not_run)]
     if lines:
@@ -231,7 +231,7 @@ def hold_dialogue(request: pytest.FixtureRequest, experiment_run: Run) -> None:
     show_hooks(item, experiment_run, transcripts)
     if transcripts[0].outcome == "not_run" and experiment_run.tell_not_run():
         pytest.fail(f"dialogues were not run: {transcripts[0].not_run}", pytrace=False)
-    judge_dialogue(experiment_run, transcripts)
+    judge_dialogue(item.getparent(ManifestFile), experiment_run, transcripts)
 
 
 def judge_gates(request: pytest.FixtureRequest, experiment_run: Run) -> None:
@@ -271,17 +271,26 @@ def _open_status(config: pytest.Config) -> StatusLine:
     )
 
 
-def judge_dialogue(run: Run, transcripts: list[Transcript]) -> None:
+def judge_dialogue(file: ManifestFile, run: Run, transcripts: list[Transcript]) -> None:
     """Fail or skip the current test where a dialogue errored, broke a gate or was not run."""
-    failures = [t for t in transcripts if t.outcome == "error"]
-    if failures:
-        pytest.fail("\n\n".join(map(explain_failure, failures)), pytrace=False)
-    broken = [f"gate: {result.sentence}" for result in run.judge(transcripts)]
-    if broken:
-        pytest.fail("\n".join([explain_failure(transcripts[-1]), *broken]), pytrace=False)
+    failures = [transcript for transcript in transcripts if transcript.outcome == "error"]
+    gates = tuple(result.sentence for result in run.judge(transcripts))
+    shown = failures or (transcripts[-1:] if gates else [])
+    if shown:
+        texts = [explain_failure(t, _find_place(file, run, t), gates) for t in shown]
+        pytest.fail("\n\n".join(texts), pytrace=False)
     left = [transcript.not_run for transcript in transcripts if transcript.not_run]
     if left:
         pytest.skip(f"not run: {left[0]}")
+
+
+def _find_place(file: ManifestFile, run: Run, transcript: Transcript) -> Place:
+    name = name_node(transcript.dialogue.dialogue_id)
+    line = run.find_line(transcript)
+    return Place(
+        rerun=f"{file.nodeid}::{run.experiment.experiment_id}::{name}",
+        log=f"{run.folder / 'responses.jsonl'}:{line}" if line else None,
+    )
 
 
 def finish_run(node: pytest.Item | pytest.Collector, run: Run) -> list[str]:

@@ -41,7 +41,7 @@ def test_a_long_answer_is_cut_and_says_how_much():
     turn = replace(make_turn("x" * 1_000_000), error=lost)
     text = explain_failure(make_transcript(turn))
     assert len(text) < 5000
-    assert "answer: xxx" in text
+    assert "answer:\n| xxx" in text
     assert "more characters)" in text
 
 

@@ -117,6 +117,9 @@ def _scan(text: str) -> tuple[list[Token], bool]:
                 tokens.append(("A" if letter else key, start, end))
         elif kind in {"sign", "letter"}:
             tokens.append((literal, start, end))
+        elif literal.isdecimal():
+            numeric = True
+            tokens.append((f"#{literal.lstrip('0') or 0}", start, end))
         else:
             numeric = True
             tokens += [(key, start, end) for key in _read_digits(found, kind, literal)]
@@ -137,8 +140,6 @@ def _is_letter(text: str, start: int, end: int) -> bool:
 
 
 def _read_digits(found: re.Match[str], kind: str, literal: str) -> tuple[str, ...]:
-    if literal.isdecimal() and literal[0] != "0":
-        return (f"#{literal}",)
     if len(literal) > _LONGEST_CACHED:
         return (f"#{plain_number(literal)}",)
     if kind == "date":
