@@ -46,12 +46,12 @@ def _lines(transcript: Transcript, place: Place, gates: tuple[str, ...]) -> Iter
     yield f"{dialogue.file}:{dialogue.line}"
     for turn in transcript.turns[-1:]:
         of = f" of {len(dialogue.turns)}" if len(dialogue.turns) > 1 else ""
-        yield from _quote(
-            f"turn {turn.prompt.turn}{of}, user", _last_user_text(turn), QUESTION_LIMIT
-        )
+        label = f"turn {turn.prompt.turn}{of}, user"
+        yield from _quote(label, turn.prompt.messages[-1].content, QUESTION_LIMIT)
         if turn.reply is not None:
             yield from _quote("answer", turn.reply.text, ANSWER_LIMIT)
-    yield from map(_show_fact, transcript.facts or ())
+    if transcript.text:
+        yield from map(_show_fact, transcript.facts or ())
     yield from _refusals(transcript.refusals or ())
     for turn in transcript.turns[-1:]:
         yield from _error(turn)
