@@ -66,7 +66,7 @@ def test_a_fault_stands_at_the_nearest_thing(steps, at_key, place):
         ("[a]: 1\n", 1, "a key must be a word"),
         ("a: !!python/name:os.system\n", 1, "not a YAML value"),
         ("a: 2024-13-45\n", 1, "not a YAML value"),
-        ("a: &a [*a]\n", 1, "too large or nested too deeply"),
+        ("a: &a [*a]\n", 1, "repeats too much or is nested too deeply"),
         ("[" * 100 + "]" * 100, 1, "nested too deeply"),
         ("[" * 100_000, 1, ""),
         ("a: *nowhere\n", 1, "not YAML"),

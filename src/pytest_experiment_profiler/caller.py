@@ -117,11 +117,14 @@ class Caller:
         self.progress.reused += 1
         return replace(turn, prompt=prompt, reused=True), ()
 
+    def _redact(self, failure: Failure) -> Failure:
+        return replace(failure, message=self.log.redact(failure.message))
+
     def _log(self, position: int, prompt: Prompt, outcome: Outcome, digest: str) -> Turn:
         turn = Turn(
             prompt=prompt,
             reply=outcome.reply,
-            error=outcome.error,
+            error=outcome.error and self._redact(outcome.error),
             attempts=outcome.attempts,
             sent_at=outcome.sent_at,
             latency_s=outcome.latency_s,

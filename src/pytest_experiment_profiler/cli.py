@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.commands.output import FAILED, INTERRUPTED, WRONG, say
 from pytest_experiment_profiler.errors import ExperimentError, RunFolderError
+from pytest_experiment_profiler.reports.formats import REPORTS
 from pytest_experiment_profiler.reports.plain import make_plain
 
 if TYPE_CHECKING:
@@ -44,6 +45,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_summarize(commands.add_parser("summarize", help="print the table of a run folder"))
     _add_compare(commands.add_parser("compare", help="compare two run folders"))
     schema = commands.add_parser("schema", help="print the JSON Schema of manifests")
+    schema.add_argument(
+        "--write",
+        type=Path,
+        metavar="MANIFEST",
+        help="put it beside a manifest and name it there",
+    )
     schema.set_defaults(find_command=_find_schema, writes=False)
     return parser
 
@@ -65,6 +72,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 def _add_summarize(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-dir", required=True, type=Path, metavar="FOLDER")
     parser.add_argument("--rescore", action="store_true", help="write scores and summary anew")
+    parser.add_argument("--format", choices=REPORTS, default="table", help="default: table")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page for a browser, too")
     parser.add_argument("--gates", type=Path, metavar="FILE", help="judge by the gates of a file")
     parser.set_defaults(find_command=_find_summarize, writes=False)
 

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 Schema: TypeAlias = Mapping[str, Any]
 Steps: TypeAlias = tuple[str | int, ...]
 
-MAX_NODES = 1_000_000
-"""Values in one YAML document; more is an alias bomb or no manifest."""
+MAX_COPIES = 10_000
+"""Values that aliases may repeat in one YAML document; more is an alias bomb."""
+
+MAX_DEPTH = 50
 
 
 class Place(NamedTuple):
@@ -68,13 +70,17 @@ class _Builder:
     loader: Any
     places: dict[Steps, Place] = field(default_factory=dict)
     keys: dict[Steps, Place] = field(default_factory=dict)
+    seen: set[int] = field(default_factory=set)
+    copies: int = 0
 
     def build(self, node: yaml.Node, steps: Steps) -> Any:  # noqa: ANN401 -- any YAML value
         import yaml  # noqa: PLC0415 -- costs 20 ms, needed with a manifest only
 
         place = _place(node.start_mark)
-        if len(self.places) >= MAX_NODES or len(steps) > 50:  # noqa: PLR2004
-            raise DocumentError(place, "the document is too large or nested too deeply")
+        self.copies += id(node) in self.seen
+        self.seen.add(id(node))
+        if self.copies > MAX_COPIES or len(steps) > MAX_DEPTH:
+            raise DocumentError(place, "the document repeats too much or is nested too deeply")
         self.places[steps] = place
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from concurrent.futures import wait
@@ -10,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.caller import Caller, Progress
+from pytest_experiment_profiler.clients import list_secrets
 from pytest_experiment_profiler.clients.threads import Threads, as_async
 from pytest_experiment_profiler.errors import ExperimentError, RunFolderError, say_error
 from pytest_experiment_profiler.gates import judge_dialogue
@@ -109,7 +111,11 @@ class Run:
         self._numbers = {dialogue_id: number for number, dialogue_id in enumerate(ids)}
         experiment = self.experiment
         write_whole(self.folder / "run.json", encode(self.record))
-        self._log = RunLog(self.folder, with_metadata="metadata" in experiment.output_fields)
+        self._log = RunLog(
+            self.folder,
+            with_metadata="metadata" in experiment.output_fields,
+            secrets=list_secrets(os.environ),
+        )
         admission = self._loop.admit(self._client, experiment.model, experiment.concurrency)
         self.admission = admission
         record_is_priced = self.record["client"] not in FREE_CLIENTS
@@ -251,7 +257,12 @@ class Run:
                 write_whole(path, encode(values))
 
     def _wait_for_work(self) -> None:
-        done, _ = wait([self._work], None if self.progress.may_go_on() else GRACE_S)
+        try:
+            done, _ = wait([self._work], None if self.progress.may_go_on() else GRACE_S)
+        except KeyboardInterrupt:
+            if self.progress.may_go_on():
+                raise
+            done = set()  # Ctrl-C again: those in flight get no more time
         if not done:
             self._loop.call_soon(self._cut)
             done, _ = wait([self._work], GRACE_S)

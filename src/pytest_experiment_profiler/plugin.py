@@ -30,6 +30,7 @@ PATH_OPTIONS = (
     "--experiment-output",
     "--experiment-client",
     "--experiment-baseline",
+    "--experiment-html",
 )
 
 _asked = pytest.StashKey[list[Path]]()
@@ -91,6 +92,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--experiment-layout",
         choices=LAYOUTS,
         help="one item an experiment (subtests), one a dialogue (tree), or as the caller needs it",
+    )
+    group.addoption(
+        "--experiment-html",
+        metavar="FILE",
+        help="write a page for a browser",
     )
     parser.addini("experiment_layout", "auto (default), subtests or tree", default="auto")
     parser.addini(
@@ -332,8 +338,61 @@ def pytest_terminal_summary(
         for note in table.list_notes(summary):
             terminalreporter.write_line(note)
         terminalreporter.write_line(f"run folder: {folder}")
+        _write_page(terminalreporter, Path(folder), several=len(folders) > 1)
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            _write_step_summary(Path(folder), summary)
         if summary["counts"]["errors"] or summary["counts"]["not_run"]:
             terminalreporter.write_line(f"resume: {_resume_command(config)}")
+
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in _list_annotations(config):
+            terminalreporter.write_line(line)
+
+
+def _write_page(terminalreporter: pytest.TerminalReporter, folder: Path, *, several: bool) -> None:
+    """Write the page of --experiment-html; of several experiments each gets its own."""
+    config = terminalreporter.config
+    if not config.getoption("--experiment-html"):
+        return
+    from pytest_experiment_profiler.errors import ExperimentError  # noqa: PLC0415
+    from pytest_experiment_profiler.reports.html import write_html  # noqa: PLC0415
+
+    page = Path(config.invocation_params.dir, config.getoption("--experiment-html"))
+    if several:
+        page = page.with_stem(f"{page.stem}-{folder.name}")
+    try:
+        write_html(folder, page)
+    except ExperimentError as error:
+        terminalreporter.write_line(f"no page: {error}", red=True)
+    else:
+        terminalreporter.write_line(f"page: {page}")
+
+
+def _write_step_summary(folder: Path, summary: dict[str, Any]) -> None:
+    """Add a run to the summary of a GitHub Actions step."""
+    target = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not target:
+        return
+    from pytest_experiment_profiler.reports.markdown import render_markdown  # noqa: PLC0415
+    from pytest_experiment_profiler.runlog import read_records  # noqa: PLC0415
+
+    scores = folder / "scores.jsonl"
+    text = render_markdown(summary, read_records(scores) if scores.exists() else ())
+    with Path(target).open("a", encoding="utf-8") as file:
+        file.write(text + "\n")
+
+
+def _list_annotations(config: pytest.Config) -> Iterator[str]:
+    """Write a line for GitHub Actions for each dialogue and experiment that failed."""
+    from pytest_experiment_profiler.reports.github import annotate  # noqa: PLC0415
+
+    workspace = os.environ.get("GITHUB_WORKSPACE", "")
+    for report in _list_reports(config):
+        if _find_folder(report) and report.failed:
+            path, line, name = report.location
+            title = getattr(getattr(report, "context", None), "msg", None) or name
+            place = Path(config.rootpath, path)
+            yield annotate(place, (line or 0) + 1, str(title), report.longreprtext, workspace)
 
 
 def _list_reports(config: pytest.Config) -> list[Any]:

@@ -26,8 +26,13 @@ from pytest_experiment_profiler.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+SHORTEST_SECRET = 8
+"""A shorter one would be found by chance."""
+
+REDACTED = "[redacted]"
 
 MAX_DEPTH = 30
 """How deep metadata may nest; what is deeper is left out."""
@@ -88,6 +93,7 @@ class LineFile:
     """A file that grows by whole lines and remembers which line belongs where."""
 
     path: Path
+    secrets: Sequence[str] = ()
     _descriptor: int = field(init=False)
     _size: int = field(init=False)
     _index: array[int] = field(init=False)
@@ -102,6 +108,8 @@ class LineFile:
     def append(self, rank: Rank, values: Mapping[str, Any]) -> None:
         """Put one line on disk, whole or not at all; raise OSError where there is no room."""
         line = encode(values)
+        for secret in self.secrets:
+            line = line.replace(secret.encode(), REDACTED.encode())
         written = 0
         try:
             while written < len(line):
@@ -162,12 +170,21 @@ def _whole_size(descriptor: int) -> int:
 class RunLog:
     """The one writer of a run folder; what was logged in an earlier part can be adopted."""
 
-    def __init__(self, folder: Path, *, with_metadata: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *, with_metadata: bool = True, secrets: Sequence[str] = ()
+    ) -> None:
         self._with_metadata = with_metadata
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)
         for name in _DERIVED:
             (folder / f"{name}.jsonl").unlink(missing_ok=True)
-        self._files = {name: LineFile(folder / f"{name}.jsonl") for name in _LOGS}
+        self._files = {name: LineFile(folder / f"{name}.jsonl", self._secrets) for name in _LOGS}
         self._folder = folder
+
+    def redact(self, text: str) -> str:
+        """Leave out the secrets that a text holds."""
+        for secret in self._secrets:
+            text = text.replace(secret, REDACTED)
+        return text
 
     def append_dialogue(self, dialogue: Dialogue) -> None:
         """Log a dialogue that is going to be held."""

@@ -107,7 +107,7 @@ def test_gates_are_a_case(bare):
 
 
 def test_dialogues_that_were_not_run_are_skipped_or_failed(bare):
-    bare.write(5, budget={"tokens": 150}, concurrency=1, max_tokens=20)
+    bare.write(5, budget={"tokens": 130}, concurrency=1, max_tokens=20)
     bare.run(MANIFEST, "--junitxml=junit.xml")
     suite = read_suite(bare.path / "junit.xml")
     passed = [case for case in suite.findall("testcase") if not set(case) - {*case.iter("p")}]

@@ -28,6 +28,7 @@ def check_whole(project, *experiments):
             assert project.logged(log, folder) == names(6)
         summary = project.summary(folder)
         assert (summary["status"], summary["counts"]["calls"]) == ("complete", 6)
+        assert json.loads((folder / "run.json").read_text("utf-8"))["session"]
         assert not (folder / "history").exists()
         assert not (folder / "partial").exists()
 
@@ -55,16 +56,6 @@ def test_a_failed_dialogue_is_red_and_can_be_run_again(project, layout):
     assert project.take_calls() == ["d1", "d4"]
 
 
-def test_lf_in_workers(project):
-    project.fail("d1", "d4")
-    project.run(MANIFEST)
-    project.take_calls()
-    result = project.spawn(MANIFEST, "--lf", "-n", "2")
-    result.assert_outcomes(failed=2)
-    assert project.take_calls() == ["d1", "d4"]
-    assert project.partial_summary()["counts"]["selected"] == 2
-
-
 def test_ids_in_workers(project):
     result = project.spawn(f"{DEMO}::d1", f"{DEMO}::d4", "-n", "2")
     result.assert_outcomes(passed=2)
@@ -79,19 +70,12 @@ def test_an_unknown_id_in_workers_sends_nothing(project):
     assert project.take_calls() == []
 
 
-@pytest.mark.parametrize("dist", ["loadfile", "loadscope", "loadgroup", "worksteal"])
+@pytest.mark.parametrize("dist", ["loadgroup", "worksteal"])
 def test_other_ways_to_distribute_send_each_call_once(project, dist):
     result = project.spawn(MANIFEST, TREE, "-n", "2", f"--dist={dist}")
     assert project.take_calls() == names(6)
     assert result.ret == pytest.ExitCode.OK
     assert project.summary()["status"] == "complete"
-
-
-def test_an_option_of_the_environment_reaches_the_workers(project, monkeypatch):
-    monkeypatch.setenv("PYTEST_ADDOPTS", f"--experiment={MANIFEST} -n 2")
-    project.spawn("--experiment-output=deep/out").assert_outcomes(passed=1)
-    assert project.take_calls() == names(6)
-    assert (project.path / "deep" / "out" / "demo_run" / "summary.json").exists()
 
 
 def test_junit_of_workers_has_a_case_a_dialogue(project):
@@ -115,36 +99,15 @@ def test_a_budget_is_divided_among_the_workers(bare):
 # --- a worker that dies
 
 
-def test_a_crashed_worker_pays_no_answer_twice(project, layout):
+def test_a_crashed_worker_loses_no_answer_and_pays_none_twice(project, layout):
     path = project.path / MANIFEST
     path.write_text(path.read_text("utf-8") + "concurrency: 1\n", "utf-8")
     project.kill("d3")
     result = project.spawn(MANIFEST, "-n", "2", layout)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert "crashed" in result.stdout.str()
-    calls = project.take_calls()
-    paid = [name for name in calls if name != "d3"]
-    assert len(paid) == len(set(paid))
-    assert {"d0", "d1", "d2"} <= set(paid)
-    lines = read_lines(project.run_folder / "responses.jsonl")
-    assert {"d0", "d1", "d2"} <= {line["dialogue_id"] for line in lines}
+    assert project.take_calls() == sorted([*names(6), "d3"])
+    assert project.logged() == project.logged("scores") == names(6)
+    summary = project.summary()
+    assert (summary["status"], summary["counts"]["errors"]) == ("complete", 0)
     assert not (project.run_folder / "history").exists()
-
-
-def test_what_a_crashed_worker_left_can_be_resumed(project):
-    path = project.path / MANIFEST
-    path.write_text(path.read_text("utf-8") + "concurrency: 1\n", "utf-8")
-    project.kill("d3")
-    project.spawn(MANIFEST, "-n", "2")
-    project.take_calls()
-    result = project.spawn(MANIFEST, "-n", "2", "--experiment-resume")
-    assert result.ret == pytest.ExitCode.OK
-    assert project.take_calls() == ["d3", "d4", "d5"]
-    assert project.summary()["status"] == "complete"
-    assert project.logged() == names(6)
-
-
-def test_the_session_is_known_by_its_run(project):
-    project.spawn(MANIFEST, "-n", "2")
-    run = json.loads((project.run_folder / "run.json").read_text("utf-8"))
-    assert run["session"]

@@ -23,6 +23,8 @@ CREDENTIALS = (
 )
 """Environment variables that name credentials, in the SDK's order."""
 
+SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_IDENTITY_TOKEN")
+
 ANTHROPIC_URL = "https://api.anthropic.com"
 
 
@@ -63,6 +65,11 @@ def choose_client(asked: str, experiment: Experiment, environment: Mapping[str, 
 
 def _without_password(url: str) -> str:
     return re.sub(r"//[^/@]*@", "//", url)
+
+
+def list_secrets(environment: Mapping[str, str]) -> list[str]:
+    """List what must stand in no file."""
+    return [environment[name] for name in SECRETS if environment.get(name)]
 
 
 def open_client(choice: Choice, experiment: Experiment) -> Client:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler import documents
-from pytest_experiment_profiler.commands.output import FAILED, WELL, say, say_summary
+from pytest_experiment_profiler.commands.output import FAILED, WELL, say
 from pytest_experiment_profiler.errors import ManifestError, Problem, RunFolderError
 from pytest_experiment_profiler.metrics import read_answers
 from pytest_experiment_profiler.metrics.scores import own_values, score_record
 from pytest_experiment_profiler.provenance import parse_experiment
+from pytest_experiment_profiler.reports.formats import REPORTS
+from pytest_experiment_profiler.reports.html import write_html
 from pytest_experiment_profiler.runlog import (
     encode,
     lock,
@@ -46,9 +49,13 @@ def _summarize(options: argparse.Namespace, folder: Path) -> int:
         with lock(folder):
             write_whole(folder / "scores.jsonl", scores)
             write_whole(folder / "summary.json", encode(values))
-    say_summary(values)
+    say(REPORTS[options.format](values))
+    if options.html is not None:
+        write_html(folder, options.html)
     if options.rescore:
-        say(f"rescored {folder} by the definitions {values['provenance']['definitions_version']}")
+        sys.stderr.write(
+            f"rescored {folder} by the definitions {values['provenance']['definitions_version']}\n"
+        )
     broken = bool(options.gates) and any(not gate["holds"] for gate in values["gates"])
     return FAILED if broken else WELL
 

@@ -71,10 +71,13 @@ class Answer:
         """Find a wording as it is written, between the bounds of words and numbers."""
         if not text or text not in self._lowered:
             return None
+        end = len(self._lowered.rstrip())
+        last = end - len(text)
+        if self._lowered.startswith(text, last) and self._lowered[:last][-1:].strip() == "":
+            return last, end
         for found in re.finditer(_bounded(text), self._lowered):
             start, end = found.span()
-            alone = end == len(self._lowered) and self._lowered[start - 1 : start].isspace()
-            if alone or not (self._is_in_number(start) or self._is_in_number(end)):
+            if not (self._is_in_number(start) or self._is_in_number(end)):
                 return start, end
         return None
 

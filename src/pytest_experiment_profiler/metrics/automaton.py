@@ -32,6 +32,7 @@ class Kind(NamedTuple):
     sets: tuple[bool, ...] = ()
     outside: bool = False
     word: bool = False
+    ascii_word: bool = False
     newline: bool = False
     final: bool = False
 
@@ -70,7 +71,13 @@ class Machine:
     def _kind(self, char: str, *, final: bool) -> Kind:
         sets = tuple(one(char) for one in self.sets)
         word = char.isalnum() or char == "_"
-        return Kind(sets=sets, word=word, newline=char == "\n", final=final)
+        return Kind(
+            sets=sets,
+            word=word,
+            ascii_word=word and char.isascii(),
+            newline=char == "\n",
+            final=final,
+        )
 
     def run(self, reading: Reading, at: int, step: int, *, anywhere: bool = False) -> int | None:
         """Read from a place on, forth (1) or back (-1); give the furthest place where it ends.

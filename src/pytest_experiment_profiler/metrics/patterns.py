@@ -32,7 +32,9 @@ _ASSERTIONS: dict[str, Assertion] = {
     "AT_END": lambda _, after: after.outside or after.final,
     "AT_END_LINE": lambda _, after: after.outside or after.newline,
     "AT_BOUNDARY": lambda before, after: before.word != after.word,
+    "AT_BOUNDARY_ASCII": lambda before, after: before.ascii_word != after.ascii_word,
     "AT_NON_BOUNDARY": lambda before, after: before.word == after.word,
+    "AT_NON_BOUNDARY_ASCII": lambda before, after: before.ascii_word == after.ascii_word,
 }
 _CATEGORIES: dict[str, CharacterSet] = {
     "DIGIT": str.isdecimal,
@@ -112,8 +114,9 @@ class _Builder:
             raise UnreadableError(_UNREADABLE[node])
         if node == "AT":
             name = str(argument)
-            line = flags & re.MULTILINE and f"{name}_LINE" in _ASSERTIONS
-            return self.put(State((then,), looks=_ASSERTIONS[f"{name}_LINE" if line else name]))
+            for flag, suffix in ((re.MULTILINE, "_LINE"), (re.ASCII, "_ASCII")):
+                name += suffix if flags & flag and name + suffix in _ASSERTIONS else ""
+            return self.put(State((then,), looks=_ASSERTIONS[name]))
         if node == "BRANCH":
             return self.fork(*(self.add_all(nodes, then, flags) for nodes in argument[1]))
         if node == "SUBPATTERN":

@@ -330,9 +330,6 @@ def _list_failures(run: Record, summary: Record, broken: int) -> Iterator[str]:
     if counts["errors"]:
         whole = counts["selected"] * run["experiment"]["repeats"]
         yield f"{counts['errors']:,} of {_count(whole, 'dialogue')} ended in an error"
-    if summary["metric_errors"]:
-        failed = _count(len(summary["metric_errors"]), "metric")
-        yield f"{failed} could not be computed"
 
 
 def _list_remarks(summary: Record) -> Iterator[str]:
@@ -341,6 +338,8 @@ def _list_remarks(summary: Record) -> Iterator[str]:
         yield f"Only {counts['selected']:,} of {_count(counts['dialogues'], 'dialogue')} selected."
     if counts["not_run"]:
         yield f"{_count(counts['not_run'], 'dialogue')} not run."
+    if summary["metric_errors"]:
+        yield f"{_count(len(summary['metric_errors']), 'metric')} could not be computed."
     kept = sum(gate["outcome"] == "inconclusive" and gate["holds"] for gate in summary["gates"])
     if kept:
         yield f"{_count(kept, 'gate')} {_verb(kept, 'is', 'are')} inconclusive, not failed."

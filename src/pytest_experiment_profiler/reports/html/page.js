@@ -40,7 +40,8 @@
   const signed = (value) =>
     value === null ? "n/a" : `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(4)}`;
   const seconds = (value) => (value === null ? "–" : value < 0.01 ? "< 0.01 s" : `${value.toFixed(2)} s`);
-  const moment = (stamp) => new Date(stamp).toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
+  const moment = (stamp) => (Number.isNaN(new Date(stamp).getTime()) ? String(stamp)
+    : new Date(stamp).toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC"));
   const sum = (values) => values.reduce((total, value) => total + value, 0);
 
   function quantile(sorted, share) {
@@ -316,7 +317,7 @@
 
   const rows = dialogues.map((dialogue, at) => {
     const answered = dialogue.turns.filter((turn) => turn.answer !== null);
-    const tokens = answered.map((turn) => turn.usage.output_tokens).filter((count) => typeof count === "number");
+    const tokens = answered.map((turn) => (turn.usage || {}).output_tokens).filter((count) => typeof count === "number");
     const asked = dialogue.turns.length ? dialogue.turns[0].user : dialogue.unsent[0] || "";
     const row = {
       at,
@@ -368,13 +369,14 @@
     return [
       { title: "#", field: "at", ...numbers, width: 64, responsive: 4, formatter: number((at) => whole(at + 1)) },
       { title: "Dialogue", field: "id", sorter: byText, minWidth: 140, widthGrow: 3, responsive: 0, formatter: text },
-      repeats && { title: "Repeat", field: "repeat", ...numbers, width: 84, responsive: 3, formatter: number(whole) },
+      repeats && { title: "Repeat", field: "repeat", ...numbers, width: 84, responsive: 3,
+        formatter: number((repeat) => whole(repeat + 1)) },
       { title: "Question", field: "asked", sorter: byText, minWidth: 180, widthGrow: 5, responsive: 3, formatter: text },
       { title: "Result", field: "outcome", width: 94, responsive: 0, formatter: showResult,
         sorter: (a, b) => ORDER.indexOf(a) - ORDER.indexOf(b) },
       shows("coverage") && { title: "Facts", field: "coverage", ...numbers, width: 112, responsive: 1, formatter: showCoverage },
       { title: "Refusal", field: "refusal", width: 98, responsive: 2, sorter: byNumber, formatter: showLabel },
-      ...own.map((name, at) => ({ title: name, field: `own${at}`, ...numbers, minWidth: 90, responsive: 5,
+      ...own.map((name, at) => ({ title: name, field: `own${at}`, ...numbers, minWidth: 116, responsive: 5,
         formatter: number(fixed) })),
       shows("tokens") && { title: "Tokens out", field: "tokens", ...numbers, width: 112, responsive: 6, formatter: number(whole) },
       { title: "Latency", field: "latency", ...numbers, width: 100, responsive: 6, formatter: number(seconds) },
@@ -382,7 +384,7 @@
   };
 
   function showTable() {
-    const height = rows.length * ROW_HEIGHT + 44;
+    const height = Math.max(2, rows.length) * ROW_HEIGHT + 44;
     table = new Tabulator(find("table"), {
       data: rows,
       index: "at",
@@ -390,7 +392,7 @@
       columnDefaults: { resizable: false, titleFormatter: text, headerSortTristate: true },
       layout: "fitColumns",
       responsiveLayout: "hide",
-      height: rows.length > 14 ? "70vh" : `${height}px`,
+      height: `min(70vh, ${height}px)`,
       rowHeight: ROW_HEIGHT,
       headerSortElement: "<span class='arrow'></span>",
       rowFormatter: (row) => { row.getElement().tabIndex = -1; },
@@ -449,8 +451,8 @@
   }
 
   const tellCount = (shown) => {
-    find("count").textContent = shown === rows.length
-      ? plural(rows.length, "row") : `${whole(shown)} of ${plural(rows.length, "row")}`;
+    const all = plural(rows.length, run.experiment.repeats > 1 ? "row" : "dialogue");
+    find("count").textContent = shown === rows.length ? all : `${whole(shown)} of ${all}`;
     find("nothing").hidden = shown > 0;
   };
 

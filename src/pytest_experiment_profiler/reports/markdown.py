@@ -1,0 +1,74 @@
+"""A summary, and its worst dialogues → Markdown."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pytest_experiment_profiler.reports.plain import make_plain, shorten
+from pytest_experiment_profiler.reports.table import format_value, list_contrasts, list_notes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pytest_experiment_profiler.records import Record
+
+WORST = 10
+EVIDENCE_LIMIT = 120
+
+
+def render_markdown(summary: Record, scores: Iterable[Record] = ()) -> str:
+    """Write a summary as Markdown; of the lines of scores.jsonl the worst are listed."""
+    return "\n".join(_lines(summary, scores))
+
+
+def _lines(summary: Record, scores: Iterable[Record]) -> Iterator[str]:
+    yield f"### Experiment `{summary['experiment_id']}`"
+    yield ""
+    yield "| Metric | Value | 95 % interval | n |"
+    yield "| --- | ---: | --- | ---: |"
+    for name in summary["metrics"]:
+        interval = summary["intervals"].get(name)
+        reach = f"{interval['low']:.4f} to {interval['high']:.4f}" if interval else "none"
+        n = interval["n"] if interval else ""
+        yield f"| {_escape(name)} | {format_value(summary[name])} | {reach} | {n} |"
+    yield ""
+    shown = set(list_contrasts(summary["comparison"] or {}))
+    for note in list_notes(summary):
+        if " to " not in note or note in shown:
+            yield f"- {_escape(note)}"
+    yield from _worst(scores)
+
+
+def _worst(scores: Iterable[Record]) -> Iterator[str]:
+    """List the dialogues that went wrong: errors first, then the least coverage."""
+    ranked = sorted((key, i, score) for i, score in enumerate(scores) if (key := _rank(score)))
+    if not ranked:
+        return
+    yield ""
+    yield "| Worst dialogues | Outcome | Coverage | Missing facts | Refusal |"
+    yield "| --- | --- | ---: | --- | --- |"
+    for _, _, score in ranked[:WORST]:
+        missing = ", ".join(str(f["fact"]) for f in score["facts"] if not f["found"])
+        refused = next((r["evidence"] for r in score["refusal"] if r["label"] == "full"), "")
+        cells = (
+            score["dialogue_id"],
+            score["outcome"],
+            format_value(score["fact_coverage"]),
+            shorten(missing, EVIDENCE_LIMIT),
+            shorten(refused or "", EVIDENCE_LIMIT),
+        )
+        yield "| " + " | ".join(map(_escape, cells)) + " |"
+
+
+def _rank(score: Record) -> tuple[int, float] | None:
+    if score["outcome"] == "error":
+        return (0, 0.0)
+    coverage = score["fact_coverage"]
+    return (1, coverage) if coverage is not None and coverage < 1 else None
+
+
+def _escape(text: object) -> str:
+    """Keep text from being taken for markup."""
+    plain = " ".join(make_plain(str(text)).split())
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", plain)
