@@ -141,11 +141,19 @@ class Run:
 
         `idle` is called now and then while there is nothing to take.
         """
+        if self.summary is not None:
+            yield from self._read_back()
+            return
         number = 0
         while (transcripts := self._await(number, idle)) is not None:
             del self._done[number]
             yield transcripts
             number += 1
+
+    def _read_back(self) -> Iterator[list[Transcript]]:
+        """Yield what the logs of a finished run hold, for a test that is tried again."""
+        for transcripts in read_transcripts(self.folder, repeats=self.experiment.repeats):
+            yield [read_answers(transcript, self.experiment) for transcript in transcripts]
 
     def take(self, dialogue_id: str, idle: Callable[[], object] = lambda: None) -> list[Transcript]:
         """Wait for one dialogue's transcripts, which stay there to be taken again.
@@ -211,6 +219,8 @@ class Run:
         not be read or written, after all the rest is on disk.
         """
         problems = self.progress.problems
+        if self.summary is not None:
+            return self.summary
         try:
             self._wait_for_work()
             self._threads.close()

@@ -15,7 +15,7 @@ from pytest_experiment_profiler import manifest
 from pytest_experiment_profiler.documents import find_near
 from pytest_experiment_profiler.errors import ExperimentError, ManifestError
 from pytest_experiment_profiler.metrics import fact_coverage
-from pytest_experiment_profiler.pricing import count_tokens
+from pytest_experiment_profiler.pricing import FREE_CLIENTS, count_tokens, price_usd
 from pytest_experiment_profiler.reports.failure import Place, explain_failure
 from pytest_experiment_profiler.reports.plain import make_plain
 from pytest_experiment_profiler.reports.progress import StatusLine
@@ -138,6 +138,8 @@ class GatesItem(pytest.Function):
 
 
 def _tell_unknown(file: ManifestFile, name: str) -> None:
+    if hasattr(file.config, "workerinput"):
+        raise file.CollectError(f"not found: {name}")
     file.session.stash.setdefault(UNKNOWN, []).append(f"not found: {name}")
 
 
@@ -184,13 +186,13 @@ def hold_experiment(
     item: Any = request.node
     failed, not_run = 0, 0
     for transcripts in take_transcripts(item, experiment_run):
-        describe_item(item, transcripts, experiment_run.folder)
+        describe_item(item, transcripts, experiment_run)
         outcomes = {transcript.outcome for transcript in transcripts}
         failed += "error" in outcomes or bool(experiment_run.judge(transcripts))
         not_run += outcomes == {"not_run"}
         with subtests.test(transcripts[0].dialogue.dialogue_id):
             judge_dialogue(item.parent, experiment_run, transcripts)
-    describe_item(item, None, experiment_run.folder)
+    describe_item(item, None, experiment_run)
     lines = [*finish_run(item, experiment_run), *_verdict(experiment_run, failed, not_run)]
     if lines:
         pytest.fail("\n".join(lines), pytrace=False)
@@ -227,7 +229,7 @@ def hold_dialogue(request: pytest.FixtureRequest, experiment_run: Run) -> None:
     except ExperimentError as error:
         raise pytest.fail.Exception(make_plain(str(error)), pytrace=False) from None
     status.clear()
-    describe_item(item, transcripts, experiment_run.folder)
+    describe_item(item, transcripts, experiment_run)
     show_hooks(item, experiment_run, transcripts)
     if transcripts[0].outcome == "not_run" and experiment_run.tell_not_run():
         pytest.fail(f"dialogues were not run: {transcripts[0].not_run}", pytrace=False)
@@ -236,7 +238,7 @@ def hold_dialogue(request: pytest.FixtureRequest, experiment_run: Run) -> None:
 
 def judge_gates(request: pytest.FixtureRequest, experiment_run: Run) -> None:
     """Wait for the end of a run and judge it as a whole."""
-    describe_item(request.node, None, experiment_run.folder)
+    describe_item(request.node, None, experiment_run)
     lines = [*finish_run(request.node, experiment_run), *_verdict(experiment_run, 0, 0)]
     if lines:
         pytest.fail("\n".join(lines), pytrace=False)
@@ -312,12 +314,14 @@ def close_run(file: ManifestFile, run: Run) -> list[str]:
     return finish_run(file, run)
 
 
-def describe_item(item: Any, transcripts: list[Transcript] | None, folder: Path) -> None:  # noqa: ANN401
+def describe_item(item: Any, transcripts: list[Transcript] | None, run: Run) -> None:  # noqa: ANN401
     """Put a dialogue's numbers, or only its run's folder, on the reports that the item gets."""
     item.current = transcripts
     kind = () if isinstance(item, ExperimentItem) else (("experiment_items", "dialogues"),)
-    numbers = list_properties(transcripts) if transcripts else ()
-    item.user_properties[:] = [("experiment_folder", str(folder)), *kind, *numbers]
+    numbers = list(list_properties(transcripts)) if transcripts else []
+    if transcripts and run.record["client"] not in FREE_CLIENTS:
+        numbers += list_costs(transcripts)
+    item.user_properties[:] = [("experiment_folder", str(run.folder)), *kind, *numbers]
 
 
 def describe_report(item: Any, report: pytest.TestReport) -> None:  # noqa: ANN401
@@ -343,6 +347,19 @@ def list_properties(transcripts: list[Transcript]) -> Iterator[tuple[str, object
     if any(map(any, counts)):
         yield "input_tokens", sum(sent for sent, _ in counts)
         yield "output_tokens", sum(received for _, received in counts)
+
+
+def list_costs(transcripts: list[Transcript]) -> Iterator[tuple[str, object]]:
+    """Give what a dialogue's answers cost, where each price is known."""
+    turns = [turn for transcript in transcripts for turn in transcript.turns]
+    prices = [
+        price_usd(turn.reply.model or turn.prompt.model, turn.reply.usage)
+        for turn in turns
+        if turn.reply
+    ]
+    known = [price for price in prices if price is not None]
+    if prices and len(known) == len(prices):
+        yield "cost_usd", float(sum(known))
 
 
 def _verdict(run: Run, failed: int, not_run: int) -> Iterator[str]:

@@ -157,18 +157,25 @@ def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 -- xdist's WorkerC
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:  # noqa: ANN401 -- xdist's
     """Keep a manifest's items in one worker, so that no call is sent twice."""
-    if config.getoption("dist") != "load":
+    base = {
+        "load": "LoadScopeScheduling",
+        "worksteal": "LoadScopeScheduling",
+        "loadgroup": "LoadGroupScheduling",
+    }.get(config.getoption("dist"))
+    if base is None or not _names_manifests(config):
         return None
-    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 -- it called us
+    from xdist import scheduler  # noqa: PLC0415 -- it called us
 
-    class ManifestScheduling(LoadScopeScheduling):  # type: ignore[misc]
-        """Spread all tests one by one, but those of a manifest."""
+    class ManifestScheduling(getattr(scheduler, base)):  # type: ignore[misc]
+        """Spread tests as before, but those of a manifest together."""
 
-        def _split_scope(self, nodeid: str) -> str:
+        def _split_scope(self, nodeid: str) -> Any:  # noqa: ANN401 -- xdist's
             path = nodeid.partition("::")[0]
-            return path if path.endswith((".yaml", ".yml")) else nodeid
+            if path.endswith((".yaml", ".yml")):
+                return path
+            return super()._split_scope(nodeid) if base == "LoadGroupScheduling" else nodeid
 
-    return ManifestScheduling(config, log) if _names_manifests(config) else None
+    return ManifestScheduling(config, log)
 
 
 def _names_manifests(config: pytest.Config) -> bool:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +10,7 @@ import pytest
 from tests.builders import read_lines, write_project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from pathlib import Path
 
 INI = """
 [pytest]
@@ -125,9 +123,3 @@ class Project:
 def names(count: int) -> list[str]:
     """Name the dialogues of a project."""
     return [f"d{number}" for number in range(count)]
-
-
-def count_outcomes(lines: Iterable[str]) -> Counter[str]:
-    """Count the words PASSED, FAILED ... that pytest -v writes after items."""
-    words = (line.split()[1] for line in lines if "::" in line and len(line.split()) > 1)
-    return Counter(word for word in words if word.isupper())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -294,9 +293,3 @@ def model_client():
     lines = [line for line in result.outlines if line.startswith("##teamcity")]
     assert fake not in lines
     assert [kind for kind, _ in read_messages(result) if kind == "testFailed"] == ["testFailed"]
-
-
-def test_the_stand_in_is_called_like_the_real_one(code):
-    """The layout is chosen by the plugin's name, which is the real one's."""
-    assert (Path(code.project.path) / "vscode_pytest.py").exists()
-    assert all("demo_run" in key or "test_it" in key for key in code.discover())

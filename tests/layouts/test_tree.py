@@ -320,7 +320,8 @@ FIXTURES = {
 def test_a_client_that_cannot_be_had_leaves_no_dialogue_green(project, kind):
     code, outcomes = FIXTURES[kind]
     (project.path / "experiments" / "conftest.py").write_text(
-        f"import pytest\n@pytest.fixture(scope='module')\ndef model_client():\n    {code}\n", "utf-8"
+        f"import pytest\n@pytest.fixture(scope='module')\ndef model_client():\n    {code}\n",
+        "utf-8",
     )
     project.run(MANIFEST, TREE).assert_outcomes(**outcomes)
     assert not (project.path / "runs").exists()

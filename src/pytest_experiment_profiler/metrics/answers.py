@@ -73,7 +73,7 @@ class Answer:
             return None
         end = len(self._lowered.rstrip())
         last = end - len(text)
-        if self._lowered.startswith(text, last) and self._lowered[:last][-1:].strip() == "":
+        if self._lowered.startswith(text, last) and not self._lowered[last - 1 : last].strip():
             return last, end
         for found in re.finditer(_bounded(text), self._lowered):
             start, end = found.span()

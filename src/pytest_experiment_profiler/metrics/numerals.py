@@ -73,7 +73,7 @@ def _is_minus(merged: list[Token]) -> bool:
 def _scale(number: Token, tokens: list[Token], place: int, text: str) -> tuple[Token, int]:
     digits = number[0][1:]
     scale = SCALES.get(tokens[place][0]) if place < len(tokens) else None
-    if scale is None or len(digits) > _LONGEST or not digits[-1].isdigit():
+    if scale is None or len(digits) > _LONGEST or not digits[-1:].isdigit():
         return number, place
     if not _joins(number, tokens[place], text):
         return number, place

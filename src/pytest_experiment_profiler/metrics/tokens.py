@@ -163,7 +163,7 @@ def _read_number(literal: str, scale: str | None, suffix: str | None) -> tuple[s
 @lru_cache(maxsize=4096)
 def _read_date(literal: str) -> tuple[str, ...]:
     """Read the parts of a date in digits, and name its month if there is but one way to."""
-    first, second, third = (part.lstrip("0") for part in re.split("[-./]", literal))
+    first, second, third = (part.lstrip("0") or "0" for part in re.split("[-./]", literal))
     if literal[_YEAR] == "-":
         day, month, year = third, second, first
     elif "." in literal or first not in _MONTHS:

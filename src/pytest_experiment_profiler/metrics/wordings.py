@@ -24,7 +24,6 @@ Keys = tuple[str, ...]
 
 _ASIDE = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]")
 _NICKNAME = re.compile(r"""(?<=\w)\s+(["'])[^"']+\1(?=\s+\w)""")
-_ROMAN = re.compile(r"(?=[IVX])(X{0,3})(IX|IV|V?I{0,3})")
 _ROMANS = {
     f"{tens}{ones}": f"{10 * ten + one}"
     for ten, tens in enumerate(("", "X", "XX", "XXX"))
