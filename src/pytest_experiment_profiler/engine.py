@@ -20,7 +20,7 @@ from pytest_experiment_profiler.metrics.scores import checked_value, score_recor
 from pytest_experiment_profiler.pacing import Pacing
 from pytest_experiment_profiler.pricing import FREE_CLIENTS
 from pytest_experiment_profiler.reports.progress import Standing
-from pytest_experiment_profiler.runlog import RunLog, encode, write_whole
+from pytest_experiment_profiler.runlog import RunLog, encode, read_transcripts, write_whole
 from pytest_experiment_profiler.runner import hold_dialogue
 from pytest_experiment_profiler.statistics import ratio
 from pytest_experiment_profiler.summary import (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+PATTERN = "*_experiment.yaml"
 LAYOUTS = ("auto", "subtests", "tree")
 _TREE_OPTIONS = ("keyword", "markexpr", "lf", "failedfirst", "stepwise", "xmlpath")
 _HARMLESS = {"[": "(", "]": ")", ".": "_", "/": "_", "\\": "_"}
@@ -106,3 +107,21 @@ def name_failures(failed: Mapping[str, bool], reports: Iterable[Any]) -> dict[st
         if did_fail:
             kept |= {f"{node}::{name}": True for name in dialogues.get(node, ["gates"])}
     return kept
+
+
+def list_reports(config: Any) -> list[Any]:  # noqa: ANN401 -- pytest's
+    """List the session's reports, those of workers too."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    stats = {} if reporter is None else reporter.stats
+    return [report for reports in stats.values() for report in reports]
+
+
+def find_folders(config: Any) -> list[str]:  # noqa: ANN401 -- pytest's
+    """List the run folders that the session's reports name."""
+    return list(dict.fromkeys(filter(None, map(find_folder, list_reports(config)))))
+
+
+def find_folder(report: Any) -> str | None:  # noqa: ANN401 -- a report, or another thing counted
+    """Find the run folder that a report names, if it is of an experiment."""
+    folder = dict(getattr(report, "user_properties", ())).get("experiment_folder")
+    return None if folder is None else str(folder)

@@ -1,0 +1,96 @@
+"""What a session says of its runs at the end: tables, a page, what GitHub Actions shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_experiment_profiler.errors import ExperimentError
+from pytest_experiment_profiler.reports.github import annotate
+from pytest_experiment_profiler.reports.html import write_html
+from pytest_experiment_profiler.reports.markdown import render_markdown
+from pytest_experiment_profiler.reports.table import list_notes, render_table
+from pytest_experiment_profiler.runlog import read_records
+from pytest_experiment_profiler.selection import find_folder, list_reports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+
+
+def show_runs(terminalreporter: pytest.TerminalReporter, folders: list[Path]) -> None:
+    """Print the table of each run, and write what else was asked for."""
+    on_github = os.environ.get("GITHUB_ACTIONS") == "true"
+    for folder in folders:
+        path = folder / "summary.json"
+        if not path.exists():
+            continue
+        summary = json.loads(path.read_text("utf-8"))
+        _show_run(terminalreporter, folder, summary)
+        _write_page(terminalreporter, folder, several=len(folders) > 1)
+        if on_github:
+            _write_step_summary(folder, summary)
+    if on_github:
+        for line in _list_annotations(terminalreporter.config):
+            terminalreporter.write_line(line)
+
+
+def _show_run(
+    terminalreporter: pytest.TerminalReporter, folder: Path, summary: dict[str, Any]
+) -> None:
+    encoding = sys.__stdout__.encoding if sys.__stdout__ else "utf-8"
+    lines = ["", render_table(summary, encoding), *list_notes(summary), f"run folder: {folder}"]
+    if summary["counts"]["errors"] or summary["counts"]["not_run"]:
+        lines.append(f"resume: {_resume_command(terminalreporter.config)}")
+    for line in lines:
+        terminalreporter.write_line(line)
+
+
+def _resume_command(config: pytest.Config) -> str:
+    words = [*map(str, config.invocation_params.args)]
+    return shlex.join(["pytest", *words, *({"--experiment-resume"} - set(words))])
+
+
+def _write_page(terminalreporter: pytest.TerminalReporter, folder: Path, *, several: bool) -> None:
+    """Write the page of --experiment-html; of several experiments each gets its own."""
+    config = terminalreporter.config
+    if not config.getoption("--experiment-html"):
+        return
+
+    page = Path(config.invocation_params.dir, config.getoption("--experiment-html"))
+    if several:
+        page = page.with_stem(f"{page.stem}-{folder.name}")
+    try:
+        write_html(folder, page)
+    except ExperimentError as error:
+        terminalreporter.write_line(f"no page: {error}", red=True)
+    else:
+        terminalreporter.write_line(f"page: {page}")
+
+
+def _write_step_summary(folder: Path, summary: dict[str, Any]) -> None:
+    """Add a run to the summary of a GitHub Actions step."""
+    target = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not target:
+        return
+
+    scores = folder / "scores.jsonl"
+    text = render_markdown(summary, read_records(scores) if scores.exists() else ())
+    with Path(target).open("a", encoding="utf-8") as file:
+        file.write(text + "\n")
+
+
+def _list_annotations(config: pytest.Config) -> Iterator[str]:
+    """Write a line for GitHub Actions for each dialogue and experiment that failed."""
+    workspace = os.environ.get("GITHUB_WORKSPACE", "")
+    for report in list_reports(config):
+        if find_folder(report) and report.failed:
+            path, line, name = report.location
+            title = getattr(getattr(report, "context", None), "msg", None) or name
+            place = Path(config.rootpath, path)
+            yield annotate(place, (line or 0) + 1, str(title), report.longreprtext, workspace)
