@@ -1,0 +1,6 @@
+"""Judge a submission to the challenge by what its commands leave behind."""
+
+from __future__ import annotations
+
+GRADER_VERSION = "1.0"
+TASK_VERSION = "1"

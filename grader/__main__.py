@@ -1,0 +1,42 @@
+"""The commands of the grader: grade, workspace, corpus, quality."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if __name__ == "__main__" and not sys.flags.isolated:
+    # Whatever PYTHON* variables, the user's site or the current folder hold is left behind here.
+    _folder = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 -- before any import
+    os.execve(  # noqa: S606 -- the same interpreter
+        sys.executable,
+        [sys.executable, "-I", "-B", "-X", "utf8", _folder, *sys.argv[1:]],
+        {
+            "PATH": "/usr/bin:/bin",
+            "HOME": "/nonexistent",
+            "LANG": "C.UTF-8",
+        },
+    )
+
+import importlib.util
+from pathlib import Path
+
+
+def load_package(folder: Path) -> None:
+    """Make `grader` importable from its own folder, without any folder on the search path."""
+    spec = importlib.util.spec_from_file_location(
+        "grader", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    if spec is None or spec.loader is None or "grader" in sys.modules:
+        return
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["grader"] = module
+    spec.loader.exec_module(module)
+
+
+if __name__ == "__main__":
+    load_package(Path(__file__).resolve().parent)
+    sys.path = [entry for entry in sys.path if Path(entry) != Path(__file__).resolve().parent]
+    from grader.commands import main
+
+    sys.exit(main(sys.argv[1:]))

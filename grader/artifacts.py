@@ -1,0 +1,103 @@
+"""Read what a submission left on the disk: hostile bytes in, strict JSON values out."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import stat
+from typing import TYPE_CHECKING, NoReturn
+
+from grader.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+JsonValue = object
+FILE_LIMIT = 16 << 20
+LINE_LIMIT = 10_000
+
+
+def read_file(folder: Path, parts: tuple[str, ...], owner: int) -> bytes:
+    """Read a regular file below a trusted folder, following no link on the way."""
+    where = "/".join(parts)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts[:-1]:
+            handle = _step(handle, part, os.O_DIRECTORY, where)
+        handle = _step(handle, parts[-1], os.O_NONBLOCK, where)
+        return _read_checked(handle, owner, where)
+    finally:
+        os.close(handle)
+
+
+def _step(handle: int, name: str, flags: int, where: str) -> int:
+    try:
+        following = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags, dir_fd=handle)
+    except OSError as error:
+        raise ArtifactError(f"{where}: {error.strerror}") from error
+    os.close(handle)
+    return following
+
+
+def _read_checked(handle: int, owner: int, where: str) -> bytes:
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or status.st_uid != owner:
+        raise ArtifactError(f"{where}: not a regular file of its own")
+    if status.st_size > FILE_LIMIT:
+        raise ArtifactError(f"{where}: larger than {FILE_LIMIT} bytes")
+    with os.fdopen(os.dup(handle), "rb") as file:
+        return file.read(FILE_LIMIT)
+
+
+def parse_json(text: str, where: str) -> JsonValue:
+    """Parse strict JSON: no duplicate keys, no NaN, no nesting without end."""
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{where}: not strict JSON: {error}") from error
+
+
+def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in an object")
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def parse_object(text: str, where: str) -> dict[str, JsonValue]:
+    """Parse one strict JSON object."""
+    value = parse_json(text, where)
+    if not isinstance(value, dict):
+        raise ArtifactError(f"{where}: not an object")
+    return value
+
+
+def decode(data: bytes, where: str) -> str:
+    """Decode UTF-8."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ArtifactError(f"{where}: not UTF-8: {error.reason}") from error
+
+
+def parse_lines(data: bytes, where: str) -> list[dict[str, JsonValue]]:
+    """Parse JSON Lines, each line an object; the last one may lack its line feed."""
+    lines = decode(data, where).removesuffix("\n").split("\n")
+    if len(lines) > LINE_LIMIT:
+        raise ArtifactError(f"{where}: {len(lines)} lines")
+    return [parse_object(line, f"{where}:{number}") for number, line in enumerate(lines, 1)]
+
+
+def is_number(value: JsonValue) -> bool:
+    """Tell whether a value is a finite JSON number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

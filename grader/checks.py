@@ -1,0 +1,341 @@
+"""Judge evidence: each check is a name and what is wrong, or None."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from grader.artifacts import decode, is_number, parse_lines, parse_object
+from grader.errors import ArtifactError
+from grader.oracle import measure
+from grader.recorder import PATH, text_of, texts_of_messages
+from grader.trials import FAILURES, LIVE, METRICS, NEVER, RUNS, RunEvidence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from grader.box import Ending
+    from grader.cases import Cases
+    from grader.experiments import Case, Dialogue
+    from grader.recorder import Call
+    from grader.trials import Evidence
+
+Problem: TypeAlias = "str | None"
+TOLERANCE = 2e-4
+SHOWN_TOLERANCE = 5.001e-5
+ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+FOUR_DECIMALS = re.compile(r"\d+\.\d{4}")
+NOT_REACHED = "not reached"
+REQUEST_FIELDS = ("model", "temperature", "max_tokens")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """A run beside the case that it was given."""
+
+    case: Case
+    evidence: RunEvidence
+
+    def read(self, name: str) -> bytes:
+        """Give the bytes of a file of the run."""
+        if name in self.evidence.problems:
+            raise ArtifactError(self.evidence.problems[name])
+        return self.evidence.files[name]
+
+    def rows(self, name: str) -> list[tuple[Dialogue, dict[str, Any]]]:
+        """Pair each dialogue with its line, in the order of the dataset."""
+        rows = parse_lines(self.read(name), name)
+        want = [dialogue.dialogue_id for dialogue in self.case.dialogues]
+        got = [row.get("dialogue_id") for row in rows]
+        if got != want:
+            raise ArtifactError(f"{name}: not one line a dialogue in the dataset's order")
+        return list(zip(self.case.dialogues, rows, strict=True))
+
+    def summary(self) -> dict[str, Any]:
+        """Read the summary."""
+        return parse_object(decode(self.read("summary.json"), "summary.json"), "summary.json")
+
+
+def judge(evidence: Evidence, cases: Cases) -> dict[str, Problem]:
+    """Judge all that a submission did; the keys are the same whatever it did."""
+    found: dict[str, Problem] = {}
+    for group in RUNS:
+        case = getattr(cases, group)
+        run = Run(case=case, evidence=evidence.runs.get(group, RunEvidence()))
+        found.update(_judge_run(group, run))
+    fresh_passed = not any(found[name] for name in found if name.startswith("fresh."))
+    found.update(_judge_summaries(evidence, fresh_passed=fresh_passed))
+    for name in FAILURES:
+        ending = evidence.failures.get(name, NEVER)
+        found[f"errors.{name}"] = _refusal(ending) if fresh_passed else NOT_REACHED
+    found["submission.files"] = None if fresh_passed else NOT_REACHED
+    return {name: found[name] for name in sorted(found)}
+
+
+def _ask(check: Callable[[], object]) -> Problem:
+    try:
+        check()
+    except ArtifactError as error:
+        return str(error)
+    return None
+
+
+def _judge_run(group: str, run: Run) -> dict[str, Problem]:
+    ran = _ask(partial(_ran, run))
+    found: dict[str, Problem] = {f"{group}.run": ran}
+    for name, check in RUN_CHECKS.items():
+        found[f"{group}.{name}"] = _ask(partial(check, run)) if ran is None else NOT_REACHED
+    further = _judge_wire(run) if group in LIVE else {"offline": _offline(run.evidence)}
+    for name, problem in further.items():
+        found[f"{group}.{name}"] = problem if ran is None else NOT_REACHED
+    return found
+
+
+def _ran(run: Run) -> None:
+    _ended_well(run.evidence.ending)
+    for problem in run.evidence.problems.values():
+        raise ArtifactError(problem)
+
+
+def _ended_well(ending: Ending) -> None:
+    if ending.reason == "over":
+        raise ArtifactError(NOT_REACHED)
+    if not ending.clean:
+        how = f"exit code {ending.code}" if ending.reason == "exit" else ending.reason
+        raise ArtifactError(f"the command failed ({how})")
+
+
+def _requests(run: Run) -> None:
+    run.rows("requests.jsonl")
+
+
+def _responses(run: Run) -> None:
+    run.rows("responses.jsonl")
+
+
+def _request_field(name: str) -> Callable[[Run], None]:
+    def check(run: Run) -> None:
+        want = getattr(run.case, name)
+        for dialogue, row in run.rows("requests.jsonl"):
+            _expect(row.get(name), want, f"requests.jsonl: {name} of {dialogue.dialogue_id}")
+
+    return check
+
+
+def _prompt(run: Run) -> None:
+    for dialogue, row in run.rows("requests.jsonl"):
+        prompt = row.get("prompt")
+        where = f"requests.jsonl: prompt of {dialogue.dialogue_id}"
+        if not isinstance(prompt, dict) or not {"system", "user"} <= prompt.keys():
+            raise ArtifactError(f"{where}: no object with system and user")
+        _expect(prompt["system"], dialogue.system, f"{where}: system")
+        _expect(prompt["user"], dialogue.user, f"{where}: user")
+
+
+def _completion(run: Run) -> None:
+    for dialogue, row in run.rows("responses.jsonl"):
+        where = f"responses.jsonl: completion of {dialogue.dialogue_id}"
+        _expect(row.get("completion"), dialogue.answer.text, where)
+
+
+def _answering_model(run: Run) -> None:
+    for dialogue, row in run.rows("responses.jsonl"):
+        want = dialogue.answer.model or run.case.model
+        _expect(row.get("model"), want, f"responses.jsonl: model of {dialogue.dialogue_id}")
+
+
+def _stop_reason(run: Run) -> None:
+    for dialogue, row in run.rows("responses.jsonl"):
+        where = f"responses.jsonl: stop_reason of {dialogue.dialogue_id}"
+        if "stop_reason" not in row:
+            raise ArtifactError(f"{where}: missing")
+        got, want = row["stop_reason"], dialogue.answer.stop_reason
+        if want is not None:
+            _expect(got, want, where)
+        elif got is not None and (not isinstance(got, str) or got == "refusal"):
+            raise ArtifactError(f"{where}: neither null nor a text that isn't refusal")
+
+
+def _experiment_id(run: Run) -> None:
+    want = run.case.experiment_id
+    _expect(run.summary().get("experiment_id"), want, "summary.json: experiment_id")
+
+
+def _metric(name: str) -> Callable[[Run], None]:
+    def check(run: Run) -> None:
+        summary = run.summary()
+        want = getattr(measure(run.case), name)
+        if name not in summary:
+            raise ArtifactError(f"summary.json: {name} is missing")
+        got = summary[name]
+        if want is None:
+            if got is not None:
+                raise ArtifactError(f"summary.json: {name} is {got!r:.40}, not null")
+        elif not (is_number(got) and abs(got - want) <= TOLERANCE):
+            raise ArtifactError(f"summary.json: {name} is {got!r:.40}, not {want:.4f}")
+
+    return check
+
+
+RUN_CHECKS: dict[str, Callable[[Run], None]] = {
+    "requests.lines": _requests,
+    **{f"requests.{name}": _request_field(name) for name in REQUEST_FIELDS},
+    "requests.prompt": _prompt,
+    "responses.lines": _responses,
+    "responses.completion": _completion,
+    "responses.model": _answering_model,
+    "responses.stop_reason": _stop_reason,
+    "summary.experiment_id": _experiment_id,
+    **{f"summary.{name}": _metric(name) for name in METRICS},
+}
+
+
+def _expect(got: object, want: object, where: str) -> None:
+    """Compare by type and value; whole numbers equal their floats."""
+    if isinstance(want, float | int):
+        same = is_number(got) and got == want
+    else:
+        same = type(got) is type(want) and got == want
+    if not same:
+        raise ArtifactError(f"{where}: {got!r:.80} instead of {want!r:.80}")
+
+
+def _offline(run: RunEvidence) -> Problem:
+    return f"{len(run.calls)} calls without a key" if run.calls else None
+
+
+def _judge_wire(run: Run) -> dict[str, Problem]:
+    """Compare calls and dialogues as multisets, for calls may come in any order."""
+    calls = run.evidence.calls
+    found: dict[str, Problem] = {
+        name: _ask(partial(_check_calls, run, check)) for name, check in WIRE_CHECKS.items()
+    }
+    users = Counter(dialogue.user for dialogue in run.case.dialogues)
+    sent = Counter(str(_user_text(call)) for call in calls)
+    if sent != users or {call.path.partition("?")[0] for call in calls} != {PATH}:
+        found["wire.calls"] = "not one POST /v1/messages a dialogue"
+    return found
+
+
+def _user_text(call: Call) -> str | None:
+    messages = texts_of_messages(call.body or {})
+    return messages[-1][1] if messages else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sent:
+    """A call beside the dialogue that it is about."""
+
+    keys: tuple[str, ...]
+    body: Mapping[str, Any]
+    dialogue: Dialogue
+    case: Case
+    key: str
+
+
+def _check_calls(run: Run, check: Callable[[Sent], bool]) -> None:
+    """Ask one question of every call; no call at all answers none."""
+    case, calls = run.case, run.evidence.calls
+    by_user = {dialogue.user: dialogue for dialogue in case.dialogues}
+    if not calls:
+        raise ArtifactError("no call was sent")
+    for call in calls:
+        dialogue = by_user.get(str(_user_text(call)))
+        if dialogue is None or call.body is None:
+            raise ArtifactError("a call was sent that no dialogue asks for")
+        sent = Sent(
+            keys=call.keys, body=call.body, dialogue=dialogue, case=case, key=run.evidence.key
+        )
+        if not check(sent):
+            raise ArtifactError(f"the call about {dialogue.dialogue_id} is not as described")
+
+
+def _same_number(got: object, want: float) -> bool:
+    return is_number(got) and got == want
+
+
+def _system_sent(sent: Sent) -> bool:
+    want = sent.dialogue.system
+    if want is None:
+        return "system" not in sent.body
+    return text_of(sent.body.get("system")) == want
+
+
+WIRE_CHECKS: dict[str, Callable[[Sent], bool]] = {
+    "wire.calls": lambda _sent: True,
+    "wire.key": lambda sent: set(sent.keys) == {sent.key},
+    "wire.model": lambda sent: sent.body.get("model") == sent.case.model,
+    "wire.max_tokens": lambda sent: _same_number(sent.body.get("max_tokens"), sent.case.max_tokens),
+    "wire.temperature": lambda sent: _same_number(
+        sent.body.get("temperature"), sent.case.temperature
+    ),
+    "wire.messages": lambda sent: texts_of_messages(sent.body) == [("user", sent.dialogue.user)],
+    "wire.system": _system_sent,
+}
+
+
+def _judge_summaries(evidence: Evidence, *, fresh_passed: bool) -> dict[str, Problem]:
+    endings = evidence.summaries
+    found: dict[str, Problem] = dict.fromkeys(("fresh.summarize", "summarize.missing"), NOT_REACHED)
+    found["summarize.given"] = _ask(partial(_shows, endings.get("given", NEVER), evidence.given))
+    if fresh_passed:
+        data = evidence.runs["fresh"].files["summary.json"]
+        values = parse_object(decode(data, "summary.json"), "summary.json")
+        wanted = {name: float(str(values[name])) for name in METRICS}
+        found["fresh.summarize"] = _ask(partial(_shows, endings.get("run", NEVER), wanted))
+        found["summarize.missing"] = _refusal(endings.get("missing", NEVER))
+    return found
+
+
+def _shows(ending: Ending, values: Mapping[str, float]) -> None:
+    """Look for each name with its value: the first number between it and the next name.
+
+    A name may stand there without a number, as in a heading; no name may stand there with another
+    number, or printing every value there is would do.
+    """
+    _ended_well(ending)
+    text = ANSI.sub("", ending.stdout.decode("utf-8", "replace"))
+    names = "|".join(values)
+    shown: dict[str, list[str]] = {name: [] for name in values}
+    pieces = re.split(rf"(?<!\w)({names})(?!\w)", text)
+    for name, piece in zip(pieces[1::2], pieces[2::2], strict=True):
+        number = NUMBER.search(piece)
+        shown[name] += [number[0]] if number else []
+    for name, value in values.items():
+        if not shown[name] or not all(_is_shown(number, value) for number in shown[name]):
+            raise ArtifactError(f"{name} isn't shown with its value")
+
+
+def _is_shown(number: str, value: float) -> bool:
+    exact = FOUR_DECIMALS.fullmatch(number) is not None
+    return exact and abs(float(number) - value) <= SHOWN_TOLERANCE
+
+
+def _refusal(ending: Ending) -> Problem:
+    """Look for an exit code other than 0 and a word about it."""
+    if ending.reason == "over":
+        return NOT_REACHED
+    if ending.reason not in {"exit", "signal"}:
+        return f"the command didn't end by itself ({ending.reason})"
+    if ending.clean:
+        return "the command ended with exit code 0"
+    return None if ending.stderr.strip() else "nothing on standard error"
+
+
+CHECK_IDS = tuple(
+    sorted(
+        [
+            "submission.files",
+            "fresh.summarize",
+            *(f"{group}.{name}" for group in RUNS for name in ("run", *RUN_CHECKS)),
+            *(f"{group}.offline" for group in RUNS if group not in LIVE),
+            *(f"{group}.{name}" for group in LIVE for name in WIRE_CHECKS),
+            *(f"summarize.{name}" for name in ("given", "missing")),
+            *(f"errors.{name}" for name in FAILURES),
+        ]
+    )
+)

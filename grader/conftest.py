@@ -1,0 +1,218 @@
+"""The pytest layer: one item a check, read from the report of one grade."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from grader.verdict import Verdict
+
+GRADER = Path(__file__).resolve().parent
+NO_GRADE = {"-h", "--help", "-V", "--version", "--co", "--collect-only"}
+USAGE = 4
+HARDENED = bool(sys.flags.isolated)
+collect_ignore_glob = [] if HARDENED else ["*"]
+
+
+def _load_package() -> None:
+    """Import `grader` from this folder without putting any folder on the search path."""
+    if "grader" in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(
+        "grader", GRADER / "__init__.py", submodule_search_locations=[str(GRADER)]
+    )
+    if spec is None or spec.loader is None:
+        raise pytest.UsageError(f"no grader in {GRADER}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["grader"] = module
+    spec.loader.exec_module(module)
+
+
+def _calling_manager() -> pytest.PytestPluginManager | None:
+    """Find the plugin manager that is importing this file; pytest hands it to no import."""
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 -- CPython's name
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, pytest.PytestPluginManager):
+            return owner
+        frame = frame.f_back
+    return None
+
+
+def _harden() -> None:
+    """Put a process in place of this one that nothing planted can reach.
+
+    Here and not in `pytest_configure`: pytest takes DIR of `--submission DIR` for a test path,
+    and would import a conftest.py in it next.
+    """
+    manager = _calling_manager()
+    config = manager.get_plugin("pytestconfig") if manager else None
+    if manager is None or config is None:
+        return
+    arguments = [os.fspath(word) for word in config.invocation_params.args]
+    if NO_GRADE & set(arguments):
+        return
+    capture = manager.get_plugin("capturemanager")
+    if capture is not None:
+        capture.suspend_global_capture(in_=True)
+    own, rest = _own_options().parse_known_args(arguments)
+    others = [word for word in rest if not word.startswith("-") and _is_elsewhere(word)]
+    if others:
+        sys.stderr.write(f"run the grader alone, without {' '.join(others)}\n")
+        os._exit(USAGE)
+    _replace_process(own)
+
+
+def _is_elsewhere(word: str) -> bool:
+    path = Path(word.partition("::")[0]).resolve()
+    return path.exists() and not path.is_relative_to(GRADER)
+
+
+def _own_options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    _add_options(parser.add_argument)
+    return parser
+
+
+def _add_options(add: Any) -> None:  # noqa: ANN401 -- pytest's and argparse's methods
+    add("--submission", default="", help="the folder to grade (default: the starter)")
+    add("--seed", type=int, default=0, help="which hidden cases")
+    add("--json", default="", help="write the verdict there")
+    add("--feedback", choices=("none", "ids", "full"), default="ids", help="how much to say")
+    levels = ("limits", "namespaces", "full")
+    add("--require-isolation", choices=levels, default="limits", help="or give no verdict")
+    add("--real-sdk", action="store_true", help="use the real SDK in the box")
+    add("--box-python", default="", help="the Python of the box")
+
+
+def _replace_process(own: argparse.Namespace) -> None:
+    options = []
+    for name, value in vars(own).items():
+        word = "--" + name.replace("_", "-")
+        if value is True:
+            options.append(word)
+        elif value not in {"", False}:
+            is_path = name in {"submission", "json", "box_python"}
+            options.append(f"{word}={os.path.abspath(value) if is_path else value}")  # noqa: PTH100
+    with contextlib.suppress(ValueError, OSError):
+        sys.stdout.flush()
+    os.chdir("/")
+    python = [sys.executable, "-I", "-B", "-X", "utf8"]
+    command = [*python, "-m", "pytest", "-q", "-c", str(GRADER / "grader.ini")]
+    command += ["--rootdir", str(GRADER), "--confcutdir", str(GRADER), "--tb=no", "-rN"]
+    command += ["--import-mode=importlib", "-p", "no:cacheprovider", "-o", "addopts="]
+    os.execve(sys.executable, [*command, *options, str(GRADER)], _clean_environment())  # noqa: S606
+
+
+def _clean_environment() -> dict[str, str]:
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/nonexistent",
+        "LANG": "C.UTF-8",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
+
+
+if not HARDENED:
+    _harden()
+_load_package()
+
+from grader.checks import CHECK_IDS  # noqa: E402 -- after the package is there
+from grader.grade import Options, grade  # noqa: E402
+from grader.places import STARTER  # noqa: E402
+from grader.requirements import prompt_sentences, requirements  # noqa: E402
+from grader.verdict import EXIT_CODES, forget_verdict, write_verdict  # noqa: E402
+
+VERDICT = pytest.StashKey["Verdict"]()
+PASSED_CHECKS: set[str] = set()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the options of `grade`."""
+    _add_options(parser.getgroup("grader").addoption)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make one item of each check."""
+    metafunc.parametrize("check", CHECK_IDS)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Grade, once."""
+    option = session.config.option
+    if option.collectonly or not HARDENED:
+        return
+    target = Path(option.json) if option.json else None
+    if target:
+        forget_verdict(target)
+    verdict = grade(
+        Path(option.submission or STARTER),
+        Options(
+            seed=option.seed,
+            feedback=option.feedback,
+            required=option.require_isolation,
+            real_sdk=option.real_sdk,
+            python=Path(option.box_python) if option.box_python else None,
+        ),
+    )
+    if target:
+        write_verdict(verdict, target)
+    session.config.stash[VERDICT] = verdict
+
+
+@pytest.fixture
+def verdict(request: pytest.FixtureRequest) -> Verdict:
+    """Give the verdict of the grade."""
+    return request.config.stash[VERDICT]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note which checks passed, by the reports alone."""
+    if report.when == "call" and report.outcome == "passed":
+        PASSED_CHECKS.add(report.nodeid.partition("[")[2].rstrip("]"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Turn the verdict into the exit code; a pass needs a passed report of each check."""
+    found = session.config.stash.get(VERDICT, None)
+    if found is None:
+        return
+    whole = found.status != "pass" or set(CHECK_IDS) == PASSED_CHECKS
+    session.exitstatus = found.exit_code if whole else EXIT_CODES["error"]
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say what is missing, in the prompt's words, and print the verdict as one line."""
+    found = config.stash.get(VERDICT, None)
+    if found is None:
+        return
+    terminalreporter.section(f"verdict: {found.status}")
+    for line in _missing(found, config.option.feedback):
+        terminalreporter.line(line)
+    terminalreporter.line(found.to_json())
+
+
+def _missing(found: Verdict, feedback: str) -> list[str]:
+    """List each sentence of the prompt that isn't met, and the checks that say so."""
+    if found.status == "error" or not found.isolation.backend:
+        return [found.reason]
+    lines = []
+    for mark, checks in requirements().items():
+        failed = [name for name in checks if not found.checks[name]]
+        if failed and feedback != "none":
+            lines.append(f"missing [{mark}] {prompt_sentences().get(mark, '')}")
+            lines.append(f"        {' '.join(failed)}")
+    return lines

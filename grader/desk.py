@@ -1,0 +1,131 @@
+"""Lay out the files of the commands: manifests, datasets, mock answers, run folders."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from grader.experiments import Answer, Case, Dialogue
+
+DECOY = "Nothing of note was said here."
+DEFAULT_ANSWERS = "mock_responses.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """Where the files of an experiment go, below a desk.
+
+    `dataset_path` and `mock_responses` are what the manifest says; `decoy` is a file of answers
+    that must not be used.
+    """
+
+    manifest: str
+    dataset: str
+    dataset_path: str
+    answers: str | None = None
+    mock_responses: str | None = None
+    decoy: str | None = None
+
+
+def write_experiment(desk: Path, layout: Layout, case: Case, chance: random.Random) -> None:
+    """Write manifest, dataset and mock answers of a case."""
+    _write(desk / layout.manifest, manifest_text(case, layout, chance))
+    rows = [dataset_row(dialogue) for dialogue in case.dialogues]
+    _write(desk / layout.dataset, dataset_text(rows, layout.dataset, chance))
+    if layout.answers:
+        _write(desk / layout.answers, answers_text(case, chance))
+    if layout.decoy:
+        decoys = {dialogue.dialogue_id: DECOY for dialogue in case.dialogues}
+        _write(desk / layout.decoy, json.dumps(decoys))
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="")
+
+
+def manifest_text(case: Case, layout: Layout, chance: random.Random) -> str:
+    """Write a manifest with its keys in any order."""
+    lines = [
+        f"experiment_id: {case.experiment_id}",
+        f"model: {case.model}",
+        f"max_tokens: {case.max_tokens}",
+        f"temperature: {case.temperature}",
+        f"dataset_path: {layout.dataset_path}",
+        "facts: {match: exact}",
+        "refusals: {detector: keywords}",
+    ]
+    lines += [f"mock_responses: {layout.mock_responses}"] if layout.mock_responses else []
+    lines += chance.choice(([], ["metrics: [refusal_rate]"], ["metrics: [fact_coverage]"]))
+    chance.shuffle(lines)
+    return "\n".join(lines) + "\n"
+
+
+def dataset_row(dialogue: Dialogue) -> dict[str, Any]:
+    """Give a dialogue as a line of a dataset."""
+    row: dict[str, Any] = {"dialogue_id": dialogue.dialogue_id}
+    if dialogue.system is not None:
+        row["system"] = dialogue.system
+    row["user"] = dialogue.user
+    row["required_facts"] = [fact[0] if len(fact) == 1 else list(fact) for fact in dialogue.facts]
+    return row
+
+
+def dataset_text(rows: list[dict[str, Any]], name: str, chance: random.Random) -> str:
+    """Write rows as an array or as lines, by the name's suffix."""
+    escape = chance.random() < 0.5  # noqa: PLR2004 -- every other one
+    if name.endswith(".jsonl"):
+        return "".join(json.dumps(row, ensure_ascii=escape) + "\n" for row in rows)
+    return json.dumps(rows, ensure_ascii=escape, indent=chance.choice((None, 2))) + "\n"
+
+
+def answers_text(case: Case, chance: random.Random) -> str:
+    """Write the mock's answers in an order of their own."""
+    dialogues = list(case.dialogues)
+    chance.shuffle(dialogues)
+    answers = {dialogue.dialogue_id: answer_value(dialogue.answer) for dialogue in dialogues}
+    return json.dumps(answers, ensure_ascii=False, indent=1)
+
+
+def answer_value(answer: Answer) -> str | dict[str, Any]:
+    """Give an answer as the mock's file holds it."""
+    if answer.bare:
+        return answer.text
+    value: dict[str, Any] = {"completion": answer.text}
+    if answer.stop_reason is not None:
+        value["stop_reason"] = answer.stop_reason
+    if answer.model is not None:
+        value["model"] = answer.model
+    if answer.usage is not None:
+        value["usage"] = {"input_tokens": answer.usage[0], "output_tokens": answer.usage[1]}
+    return value
+
+
+def write_run_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """Write a run folder that no submission has touched."""
+    folder.mkdir(parents=True)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def decoy_logs(*cases: Case) -> dict[str, bytes]:
+    """Give the logs of a run that never was."""
+    requests, responses = [], []
+    for case in cases:
+        for dialogue in case.dialogues:
+            prompt = {"system": dialogue.system, "user": dialogue.user}
+            head = {"dialogue_id": dialogue.dialogue_id, "model": case.model}
+            more = {"temperature": case.temperature, "max_tokens": case.max_tokens}
+            requests.append(json.dumps({**head, **more, "prompt": prompt}))
+            responses.append(json.dumps({**head, "completion": DECOY, "stop_reason": "end_turn"}))
+    return {
+        "requests.jsonl": "\n".join(requests).encode() + b"\n",
+        "responses.jsonl": "\n".join(responses).encode() + b"\n",
+    }

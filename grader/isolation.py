@@ -1,0 +1,122 @@
+"""Choose how to confine: the strongest way that works here, tried before the first command."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+from grader.box import Backend, Box, Command
+from grader.errors import GraderError
+from grader.verdict import Isolation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from grader.box import BoxUser
+    from grader.interpreter import Interpreter
+    from grader.kit import Kit
+
+Level: TypeAlias = Literal["limits", "namespaces", "full"]
+LEVELS: tuple[str, ...] = get_args(Level)
+BACKENDS: dict[Backend, Level] = {"sandlock": "full", "bwrap": "namespaces", "limits": "limits"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Confined:
+    """A box that stood its test, how far it confines, and the Python in it."""
+
+    box: Box
+    isolation: Isolation
+    python: str
+
+
+def confine(
+    *, kit: Kit, interpreter: Interpreter, user: BoxUser, root: Path, required: Level
+) -> Confined:
+    """Open a box with the strongest backend, none weaker than required."""
+    refusals = []
+    for backend, level in BACKENDS.items():
+        if LEVELS.index(level) < LEVELS.index(required):
+            continue
+        home = user.give(root / f"h-{backend}")
+        try:
+            box = Box(kit=kit, interpreter=interpreter, user=user, backend=backend, home=home)
+        except GraderError as error:
+            refusals.append(f"{backend}: {error}")
+            continue
+        try:
+            return _test(box, user=user, root=root, level=level)
+        except LeakError:
+            box.close()
+            raise
+        except GraderError as error:
+            box.close()
+            refusals.append(f"{backend}: {error}")
+    raise GraderError(f"isolation {required} can't be had: " + "; ".join(refusals))
+
+
+class LeakError(GraderError):
+    """Say that a box let something through that it must not."""
+
+
+def _test(box: Box, *, user: BoxUser, root: Path, level: Level) -> Confined:
+    """Try what is forbidden; only `limits` may let it through."""
+    answer = _probe(box, user, root)
+    if answer["worked"] and level != "limits":
+        raise LeakError(f"the box lets through: {', '.join(answer['worked'])}")
+    hello = box.backend
+    return Confined(
+        box=box,
+        python=answer["python"],
+        isolation=Isolation(
+            level=level if hello["uid"] != 0 else "limits",
+            backend=hello["backend"],
+            backend_version=hello["version"],
+            uid_dropped=user.dropped,
+            landlock_abi=hello["landlock_abi"],
+        ),
+    )
+
+
+def _probe(box: Box, user: BoxUser, root: Path) -> dict[str, Any]:
+    """Lay out things that only confinement keeps the box from, and let it try."""
+    bait = root / f"k-{box.backend['backend']}"
+    bait.mkdir()
+    (bait / "file").write_text("x")
+    shared = bait / "folder"
+    shared.mkdir()
+    shared.chmod(0o777)
+    scratch = user.give(root / f"t-probe-{box.backend['backend']}")
+    with socket.socket() as listener, socket.socket(type=socket.SOCK_DGRAM) as receiver:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        receiver.bind(("127.0.0.1", 0))
+        receiver.setblocking(False)  # noqa: FBT003 -- socket's own signature
+        ports = (str(listener.getsockname()[1]), str(receiver.getsockname()[1]))
+        tried = (str(bait / "file"), str(shared), *ports, str(os.getpid()))
+        command = Command(
+            name=f"probe-{box.backend['backend']}",
+            arguments=(str(box.probe_script), *tried),
+            cwd=scratch,
+            readable=(box.probe_script,),
+            writable=(scratch,),
+            environment={"PATH": "/usr/bin:/bin", "HOME": str(scratch)},
+        )
+        ending = box.run(command)
+        received = _has_come(receiver)
+    if not ending.clean:
+        detail = ending.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise GraderError(f"no command can be started in the box ({ending.reason} {detail})")
+    answer: dict[str, Any] = json.loads(ending.stdout)
+    answer["worked"] += ["udp"] if received else []
+    return answer
+
+
+def _has_come(receiver: socket.socket) -> bool:
+    try:
+        return bool(receiver.recv(1))
+    except BlockingIOError:
+        return False

@@ -1,0 +1,58 @@
+"""Where the grader's own files lie."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+
+GRADER = Path(__file__).resolve().parent
+REPOSITORY = GRADER.parent
+FIXTURES = REPOSITORY / "fixtures"
+UTILITIES = REPOSITORY / "src" / "pytest_experiment_profiler"
+PROMPT = FIXTURES / "prompt.md"
+STARTER = FIXTURES / "starter"
+SAMPLE = FIXTURES / "sample"
+REFERENCE = FIXTURES / "reference_submission"
+
+
+def cache_folder() -> Path | None:
+    """Give a folder for prepared copies that nobody else can write in, if there is one."""
+    try:
+        home = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return None
+    folder = (Path("/var/cache") if os.getuid() == 0 else home / ".cache") / "xp-kit"
+    try:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        status = folder.lstat()
+    except OSError:
+        return None
+    private = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+    return folder if private and not status.st_mode & 0o022 else None
+
+
+def scratch_folder() -> Path:
+    """Make a folder with a random name for one grade, to be passed through but not listed."""
+    folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="x")))
+    folder.chmod(0o711)
+    return folder
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder, however deep its folders are nested."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except RecursionError:
+        subprocess.run(["/bin/rm", "-rf", "--", folder], check=False)  # noqa: S603 -- our own folder
+
+
+def cores() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,196 @@
+"""A Messages API on a loopback port, in the grader's process: it answers and keeps all calls."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+from grader.artifacts import parse_object
+from grader.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from grader.experiments import Case, Dialogue
+
+BODY_LIMIT = 4 << 20
+CALLS_LIMIT = 10_000
+IDLE_SECONDS = 15
+PATH = "/v1/messages"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """One call as it was sent; `body` is None where it was no JSON object."""
+
+    path: str
+    keys: tuple[str, ...]
+    body: Mapping[str, Any] | None
+
+
+class Recorder(ThreadingHTTPServer):
+    """Answer the dialogues of a case; use it as a context manager."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.case = case
+        self._by_user = {dialogue.user: dialogue for dialogue in case.dialogues}
+        self._calls: list[Call] = []
+        self._recording = threading.Lock()
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
+
+    def __enter__(self) -> Recorder:  # noqa: PYI034 -- this very class
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+    @property
+    def port(self) -> int:
+        """Tell where it listens."""
+        return int(self.server_address[1])
+
+    @property
+    def url(self) -> str:
+        """Tell its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def calls(self) -> list[Call]:
+        """List the calls so far."""
+        with self._recording:
+            return list(self._calls)
+
+    def record(self, call: Call) -> tuple[int, dict[str, Any]]:
+        """Keep a call and give status and body of its answer."""
+        with self._recording:
+            if len(self._calls) < CALLS_LIMIT:
+                self._calls.append(call)
+        if call.path.partition("?")[0] != PATH:
+            return 404, _error("not_found_error", "no such path")
+        messages = texts_of_messages(call.body or {})
+        dialogue = self._by_user.get(str(messages[-1][1])) if messages else None
+        if dialogue is None:
+            return 400, _error("invalid_request_error", "messages: unknown content")
+        return 200, self._reply(dialogue)
+
+    def _reply(self, dialogue: Dialogue) -> dict[str, Any]:
+        answer = dialogue.answer
+        tokens = answer.usage or (11, 12)
+        return {
+            "id": "msg_" + secrets.token_hex(12),
+            "type": "message",
+            "role": "assistant",
+            "model": answer.model or self.case.model,
+            "content": [{"type": "text", "text": answer.text}],
+            "stop_reason": answer.stop_reason or "end_turn",
+            "stop_sequence": None,
+            "usage": {"input_tokens": tokens[0], "output_tokens": tokens[1]},
+        }
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Keep quiet about callers that hang up."""
+
+
+def _error(kind: str, message: str) -> dict[str, Any]:
+    return {"type": "error", "error": {"type": kind, "message": message}}
+
+
+def text_of(content: object) -> str | None:
+    """Read a text, or a list of text blocks, as one text."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return None
+    parts = []
+    for block in content:
+        text = block.get("text") if isinstance(block, dict) else None
+        if not isinstance(text, str) or block.get("type") != "text":
+            return None
+        parts.append(text)
+    return "".join(parts)
+
+
+def texts_of_messages(body: Mapping[str, Any]) -> list[tuple[object, str | None]]:
+    """List role and text of each message."""
+    messages = body.get("messages")
+    if not isinstance(messages, list):
+        return []
+    return [
+        (item.get("role"), text_of(item.get("content"))) if isinstance(item, dict) else (None, None)
+        for item in messages
+    ]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = IDLE_SECONDS
+    server: Recorder
+
+    def do_POST(self) -> None:
+        data = self._body()
+        if data is None:
+            self._answer(413, _error("request_too_large", "too large"))
+            return
+        try:
+            body = parse_object(data.decode("utf-8"), "body")
+        except (ArtifactError, UnicodeDecodeError):
+            body = None
+        call = Call(path=self.path, keys=tuple(self._keys()), body=body)
+        self._answer(*self.server.record(call))
+
+    def do_GET(self) -> None:
+        self._answer(404, _error("not_found_error", "no such path"))
+
+    def _keys(self) -> list[str]:
+        """List each key that was sent, by either header."""
+        keys = list(self.headers.get_all("x-api-key", []))
+        for value in self.headers.get_all("authorization", []):
+            scheme, _, token = value.partition(" ")
+            keys.append(token.strip() if scheme.lower() == "bearer" else value)
+        return keys
+
+    def _body(self) -> bytes | None:
+        if "chunked" in self.headers.get("transfer-encoding", "").lower():
+            return self._chunks()
+        try:
+            length = int(self.headers.get("content-length", "0"))
+        except ValueError:
+            return None
+        return self.rfile.read(length) if 0 <= length <= BODY_LIMIT else None
+
+    def _chunks(self) -> bytes | None:
+        data = b""
+        while len(data) <= BODY_LIMIT:
+            try:
+                length = int(self.rfile.readline(64).partition(b";")[0], 16)
+            except ValueError:
+                return None
+            if not 0 <= length <= BODY_LIMIT:
+                return None
+            data += self.rfile.read(length)
+            self.rfile.readline(64)
+            if not length:
+                return data
+        return None
+
+    def _answer(self, status: int, body: dict[str, Any]) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.send_header("request-id", "req_" + secrets.token_hex(12))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Write no access log."""

@@ -1,0 +1,28 @@
+"""Marks for arguments that were not given."""
+
+# mypy: ignore-errors
+
+from __future__ import annotations
+
+
+class NotGiven:
+    """Mark an argument whose default counts."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+class Omit:
+    """Mark an argument that is left out."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+NOT_GIVEN = not_given = NotGiven()
+omit = Omit()
+
+
+def is_given(value: object) -> bool:
+    """Tell whether an argument was given."""
+    return not isinstance(value, NotGiven | Omit)

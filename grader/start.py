@@ -1,0 +1,20 @@
+"""Start a module as `python -m` does, with the given folders after the standard library.
+
+Arguments: the folders, joined as in PATH; a bundle of modules, or nothing; the module; its own
+arguments.
+"""
+
+import os
+import runpy
+import sys
+
+_folders, _bundle = sys.argv[1:3]
+if _bundle:
+    sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120 -- start-up
+    import bundle  # type: ignore[import-not-found]  # beside this script
+
+    del sys.path[0]
+    bundle.install(_bundle)
+sys.path += _folders.split(os.pathsep)
+del sys.argv[:3]
+runpy._run_module_as_main(sys.argv[0])  # type: ignore[attr-defined]  # noqa: SLF001 -- what `-m` calls

@@ -1,0 +1,205 @@
+"""Whole grades: verdicts, their form, and what hostile programs can't do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from grader import box, isolation
+from grader.checks import CHECK_IDS
+from grader.grade import Options, grade
+from grader.places import GRADER, STARTER
+from grader.verdict import flat_reward, forget_verdict, write_verdict
+from tests.grader.builders import RIGHT
+
+COMMAND = [sys.executable, "-I", "-B", str(GRADER)]
+
+
+def same(verdict):
+    document = json.loads(verdict.to_json())
+    del document["timings"]
+    return document
+
+
+def test_a_right_program_passes(passed):
+    assert (passed.status, passed.reward, passed.exit_code) == ("pass", 1.0, 0)
+    assert passed.checks == dict.fromkeys(CHECK_IDS, 1)
+    assert set(passed.groups.values()) == {1}
+    assert passed.reason == ""
+    assert len(passed.submission_digest) == len(passed.task_digest) == 64
+
+
+def test_the_untouched_starter_gets_exactly_nothing():
+    verdict = grade(STARTER, Options(seed=5))
+    assert (verdict.status, verdict.reward, verdict.exit_code) == ("fail", 0.0, 1)
+    assert verdict.checks == dict.fromkeys(CHECK_IDS, 0)
+    assert set(verdict.groups.values()) == {0}
+
+
+def test_two_grades_of_one_seed_are_the_same(passed):
+    assert same(grade(RIGHT, Options(seed=5, feedback="full"))) == same(passed)
+
+
+def test_the_real_sdk_gives_the_same_verdict(passed):
+    pytest.importorskip("anthropic")
+    assert grade(RIGHT, Options(seed=5, real_sdk=True)).checks == passed.checks
+
+
+def test_what_the_stand_in_lacks_is_tried_with_the_real_sdk(tmp_path):
+    pytest.importorskip("anthropic")
+    source = (RIGHT / "experiment_profiler/cli.py").read_text("utf-8")
+    package = tmp_path / "experiment_profiler"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    wanted = "from anthropic.types.beta import BetaMessage  # the stand-in has no beta\n"
+    text = source.replace("import anthropic\n", f"import anthropic\n        {wanted}", 1)
+    (package / "cli.py").write_text(text, encoding="utf-8")
+    verdict = grade(tmp_path, Options(seed=5))
+    assert (verdict.status, verdict.signals["real_sdk"]) == ("pass", 1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [Options(python=Path("/nowhere/python")), Options(python=Path("/bin/true"))],
+    ids=["missing", "no Python"],
+)
+def test_our_own_fault_is_an_error_and_no_reward(options):
+    verdict = grade(RIGHT, options)
+    assert (verdict.status, verdict.reward, verdict.exit_code) == ("error", None, 2)
+    assert flat_reward(verdict) is None
+
+
+def test_isolation_that_cannot_be_had_is_an_error(monkeypatch):
+    monkeypatch.setattr(isolation, "BACKENDS", {"limits": "limits"})
+    assert grade(RIGHT, Options(required="full")).status == "error"
+
+
+def test_a_folder_without_the_package_fails(tmp_path):
+    verdict = grade(tmp_path, Options())
+    assert (verdict.status, verdict.reward) == ("fail", 0.0)
+    assert "experiment_profiler" in verdict.reason
+
+
+def test_feedback_says_no_more_than_it_may():
+    assert grade(STARTER, Options(feedback="none")).reason == ""
+    assert "fresh.run" in grade(STARTER, Options(feedback="ids")).reason
+    assert "exit code" not in grade(STARTER, Options(feedback="ids")).reason
+
+
+def test_the_verdict_is_written_last_and_whole(tmp_path, passed):
+    path = tmp_path / "verdict.json"
+    path.write_text('{"status": "pass", "reward": 1.0}')
+    forget_verdict(path)
+    assert not path.exists()
+    write_verdict(passed, path)
+    assert json.loads(path.read_text()) == json.loads(passed.to_json())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["verdict.json"]
+
+
+def test_the_reward_is_one_flat_object_of_numbers(passed):
+    reward = flat_reward(passed) or {}
+    assert reward["reward"] == 1.0
+    assert all(type(value) is float for value in reward.values())
+
+
+@pytest.mark.parametrize(("submission", "code"), [(RIGHT, 0), (STARTER, 1)])
+def test_the_command_prints_one_line_and_ends_with_the_code(tmp_path, submission, code):
+    path = tmp_path / "verdict.json"
+    done = subprocess.run(
+        [*COMMAND, "grade", str(submission), "--seed", "5", "--json", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == code, done.stderr
+    assert json.loads(done.stdout) == json.loads(path.read_text())
+
+
+BOMB = """
+import os
+while True:
+    try:
+        os.fork()
+    except OSError:
+        pass
+"""
+FLOOD = """
+import sys
+while True:
+    sys.stdout.write("x" * 1000000)
+"""
+FILL = """
+import itertools, os
+for number in itertools.count():
+    with open(f"{os.environ['TMPDIR']}/{number}", "wb") as file:
+        file.write(bytes(15 << 20))
+"""
+SHARED = FILL.replace("{os.environ['TMPDIR']}", str(box.SHARED_MEMORY))
+DAEMON = """
+import os, time
+for _ in range(5):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(1000)
+        os._exit(0)
+"""
+DEEP = """
+import os
+os.chdir(os.environ["TMPDIR"])
+for _ in range(2000):
+    os.mkdir("d"); os.chdir("d")
+"""
+HOSTILE = {
+    "hang": "import time; time.sleep(1000)",
+    "spin": "while True: pass",
+    "memory": "x = [bytes(1 << 28)]\nwhile True: x.append(bytearray(1 << 28))",
+    "bomb": BOMB,
+    "flood": FLOOD,
+    "fill": FILL,
+    "shared": SHARED,
+    "daemon": DAEMON,
+    "deep": DEEP,
+    "exit": "import os; os._exit(0)",
+    "signal": "import os, signal; os.kill(0, signal.SIGKILL)",
+    "parent": "import os, signal; os.kill(os.getppid(), signal.SIGKILL)",
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the box of other systems has limits only")
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_programs_fail_and_leave_nothing(program, monkeypatch, name):
+    monkeypatch.setattr(box, "COMMAND_SECONDS", 1.5)
+    monkeypatch.setattr(box, "GRADE_SECONDS", 6.0)
+    users = []
+    release = box.BoxUser.release
+
+    def note_and_release(user):
+        users.append(user.uid)
+        release(user)
+
+    monkeypatch.setattr(box.BoxUser, "release", note_and_release)
+    verdict = grade(program(HOSTILE[name]), Options())
+    assert (verdict.status, verdict.reward) == ("fail", 0.0), verdict.reason
+    assert not any(verdict.checks.values())
+    owners = {p.stat().st_uid for p in box.SHARED_MEMORY.iterdir()}
+    if os.getuid() == 0:
+        assert users[0] not in owners
+        assert users[0] not in processes_by_uid()
+
+
+def processes_by_uid():
+    found = set()
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit():
+                found.add(entry.stat().st_uid)
+        except OSError:
+            continue
+    return found
