@@ -31,10 +31,13 @@ if TYPE_CHECKING:
 
 COVERAGES = ("fact_coverage", "fact_coverage_answered")
 
+TAGGED = ("fact_coverage", "refusal_rate")
+"""Metrics that are also told by tag of the dataset."""
+
 RESERVED = frozenset(
     {"schema_version", "experiment_id", "model", "client", "status", "geometric_mean", "metrics"}
     | {"counts", "intervals", "no_interval", "tokens", "cost", "gates", "comparison"}
-    | {"provenance", "metric_errors", "baseline", "pairs", "left_out", "notes"}
+    | {"by_tag", "provenance", "metric_errors", "baseline", "pairs", "left_out", "notes"}
 )
 """Names that an own metric can't have."""
 
@@ -77,6 +80,7 @@ class Tally:
     series: dict[str, Series] = field(default_factory=lambda: {name: Series() for name in METRICS})
     own: dict[str, Series] = field(default_factory=dict)
     metric_errors: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, dict[str, Series]] = field(default_factory=dict)
     dialogues: int = 0
     calls: int = 0
     errors: int = 0
@@ -97,11 +101,17 @@ class Tally:
         for name, unit in join_metrics(transcripts, own).items():
             series = self.series if name in self.series else self.own
             series.setdefault(name, Series()).add(unit._replace(cluster=name_of_cluster))
+            if name in TAGGED:
+                self._add_to_tags(name, unit, transcripts[0])
         for transcript in transcripts:
             self.errors += transcript.outcome == "error"
             self.held += transcript.outcome != "not_run"
             for turn in transcript.turns:
                 self._count_call(turn)
+
+    def _add_to_tags(self, name: str, unit: Unit, transcript: Transcript) -> None:
+        for tag in dict.fromkeys(transcript.dialogue.extra.get("tags", ())):
+            self.tags.setdefault(tag, {}).setdefault(name, Series()).add(unit)
 
     def _count_call(self, turn: Turn) -> None:
         self.calls += 1
@@ -142,6 +152,7 @@ class Summary:
     comparison: Record | None = None
     provenance: Mapping[str, Any]
     metric_errors: Mapping[str, str]
+    by_tag: Mapping[str, Mapping[str, float | None]]
 
 
 def join_metrics(
@@ -183,6 +194,10 @@ def summarize(run: Record, tally: Tally, *, reused: int = 0) -> Summary:
         cost=_cost(run["client"], tally),
         provenance=run["provenance"] | {"definitions_version": name_definitions()},
         metric_errors=dict(tally.metric_errors),
+        by_tag={
+            tag: {name: series.value for name, series in found.items()}
+            for tag, found in sorted(tally.tags.items())
+        },
     )
 
 
@@ -201,6 +216,7 @@ def summary_record(summary: Summary) -> Record:
         "no_interval": {
             name: i.reason for name, i in summary.intervals.items() if isinstance(i, Absent)
         },
+        "by_tag": {tag: dict(values) for tag, values in summary.by_tag.items()},
         "tokens": dict(summary.tokens),
         "cost": dict(summary.cost),
         "gates": list(summary.gates),
