@@ -37,6 +37,9 @@ class Progress:
     halt: Callable[[], None]
     stopped: str | None = None
     problems: list[str] = field(default_factory=list)
+    lost_answers: list[str] = field(default_factory=list)
+    missing_lines: int = 0
+    write_error: str | None = None
     reused: int = 0
     ended: int = 0
     errors: int = 0
@@ -52,16 +55,30 @@ class Progress:
         """Tell whether further calls are wanted."""
         return self.stopped is None
 
-    def save(self, write: Callable[[], None], what: str) -> bool:
-        """Write a line; where there is no room, stop the run and remember what is missing."""
+    def save(self, write: Callable[[], None], answer: str | None = None) -> bool:
+        """Write a line; where there is no room, stop the run and remember what is missing.
+
+        `answer` names the answer that is lost with the line, if one is.
+        """
         try:
             write()
         except OSError as error:
-            reason = f"the logs can't be written: {error.strerror or error}"
-            self.problems.append(f"{reason}; missing there: {what}")
-            self.stop(f"stopped: {reason}")
+            self.write_error = f"the logs can't be written: {error.strerror or error}"
+            self.missing_lines += answer is None
+            self.lost_answers += [answer] if answer else []
+            self.stop(f"stopped: {self.write_error}")
             return False
         return True
+
+    def list_problems(self) -> list[str]:
+        """Say what could not be read or written, each lost answer by name."""
+        missing = []
+        if self.lost_answers:
+            missing.append("the answer of " + ", the answer of ".join(self.lost_answers))
+        if self.missing_lines:
+            missing.append(f"{self.missing_lines} lines that can be made again")
+        lost = [f"{self.write_error}; missing there: {', and '.join(missing)}"] if missing else []
+        return [*self.problems, *lost]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,7 +149,7 @@ class Caller:
         if outcome.error and outcome.scope == "run":
             self.progress.stop(f"stopped: {outcome.error.type}: {outcome.error.message}")
         write = partial(self.log.append_response, position, turn, digest)
-        if self.progress.save(write, f"the answer of {_name(prompt)}"):
+        if self.progress.save(write, answer=_name(prompt)):
             return turn
         message = f"the answer is not in the logs ({self.progress.stopped})"
         return replace(turn, error=Failure(type="log_error", message=message))
@@ -163,7 +180,7 @@ class _CallGate:
             return False
         # An attempt whose answer was lost may be billed, so a second line says that it was made.
         write = partial(self._write, self._attempt)
-        if self._to_log and not caller.progress.save(write, _name(self._prompt)):
+        if self._to_log and not caller.progress.save(write):
             self.leave(0.0, None, None)
             return False
         self._to_log = False

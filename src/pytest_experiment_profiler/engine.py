@@ -218,7 +218,6 @@ class Run:
         `add` may put further keys into the summary. Raise RunFolderError where something could
         not be read or written, after all the rest is on disk.
         """
-        problems = self.progress.problems
         if self.summary is not None:
             return self.summary
         try:
@@ -233,6 +232,7 @@ class Run:
             self._save_whole(partial(self._write_summary, add))
         finally:
             self.unlock()
+        problems = self.progress.list_problems()
         if problems:
             raise RunFolderError("; ".join(problems))
         return self.summary
@@ -322,7 +322,7 @@ class Run:
         """Yield (number, dialogue, repeat), each dialogue logged before it is held."""
         for number, dialogue in enumerate(dialogues):
             write = partial(self._log.append_dialogue, dialogue)
-            self.progress.save(write, f"dialogue {dialogue.dialogue_id}")
+            self.progress.save(write)
             for repeat in range(self.experiment.repeats):
                 yield number, dialogue, repeat
 
@@ -357,7 +357,7 @@ class Run:
             write = partial(
                 self._log.append_score, dialogue.position, score_record(transcript, values)
             )
-            self.progress.save(write, f"scores of {dialogue.dialogue_id}")
+            self.progress.save(write)
             self.progress.errors += transcript.outcome == "error"
         self._calls[number] = tuple(len(transcript.turns) for transcript in transcripts)
         with self._ready:
