@@ -96,14 +96,14 @@ def start_run(checked: Checked, setting: Setting) -> Run:
                 intersection=setting.intersection,
             ),
         )
-        run.start(_select(experiment, setting.selected), list(setting.selected or checked.lines))
+        run.start(_select(checked, setting.selected), list(setting.selected or checked.lines))
         run.unlock = stack.pop_all().close
     return run
 
 
-def _select(experiment: Experiment, selected: tuple[str, ...] | None) -> Iterator[Dialogue]:
+def _select(checked: Checked, selected: tuple[str, ...] | None) -> Iterator[Dialogue]:
     wanted = None if selected is None else set(selected)
-    for dialogue in read_dialogues(experiment.dataset_path):
+    for dialogue in read_dialogues(checked.experiment.dataset_path, checked=checked.holds):
         if wanted is None or dialogue.dialogue_id in wanted:
             yield dialogue
 

@@ -21,10 +21,16 @@ METRIC_NAMES = ("fact_coverage", "geometric_mean", "refusal_rate")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checked:
-    """An experiment and the line of each dialogue id in its dataset, in order."""
+    """An experiment, the line of each dialogue id in its dataset, and when that was written."""
 
     experiment: Experiment
     lines: Mapping[str, int]
+    stamp: tuple[int, int]
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether the dataset is still the one that was looked through."""
+        return _stamp(self.experiment.dataset_path) == self.stamp
 
 
 def check_manifest(path: Path, fallback: Path) -> Checked:
@@ -45,6 +51,7 @@ def check_manifest(path: Path, fallback: Path) -> Checked:
     faults += missing
     problems = _problems(path, document, faults)
     lines: dict[str, int] = {}
+    stamp = _stamp(dataset) if dataset else (0, 0)
     if dataset is not None:
         found, lines = dialogues.check_dataset(dataset, check_pattern)
         problems += found
@@ -52,7 +59,16 @@ def check_manifest(path: Path, fallback: Path) -> Checked:
         mock = mock or (default if default.is_file() else None)
     if problems or dataset is None:
         raise ManifestError(problems)
-    return Checked(experiment=_experiment(values, path, dataset, mock), lines=lines)
+    return Checked(experiment=_experiment(values, path, dataset, mock), lines=lines, stamp=stamp)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Give a file's time of change in nanoseconds and its size in bytes; zeros if it is gone."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_size)
 
 
 def load_experiment(path: Path, fallback: Path | None = None) -> Experiment:

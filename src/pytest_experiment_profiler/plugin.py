@@ -207,7 +207,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Put a dialogue's time and place on its report."""
     report = yield
-    if any(map(_is_manifest, item.listchain())):
+    if type(item).__module__ == _ITEMS:
         from pytest_experiment_profiler import items  # noqa: PLC0415 -- see pytest_addhooks
 
         items.describe_report(item, report)
