@@ -25,7 +25,7 @@ FLOORS = (
     {"experiment", "errors", "documents"},
     {"records"},
     {"dialogues", "runlog", "recall", "statistics", "pairing", "pricing", "hooks", "provenance"}
-    | {"admission", "budget", "models", "selection"},
+    | {"admission", "budget", "doubts", "models", "selection"},
     {"clients", "metrics", "reports", "pacing", "loop", "contrasts"},
     {"manifest", "runner", "caller", "summary", "comparison", "gates"},
     {"engine", "verdict", "plan"},

@@ -57,11 +57,14 @@ def compile_pattern(pattern: str) -> str | None:
 
 
 def check_dataset(
-    path: Path, check_pattern: Callable[[str], str | None] = compile_pattern
+    path: Path,
+    check_pattern: Callable[[str], str | None] = compile_pattern,
+    look_at: Callable[[Mapping[str, Any], int], None] = lambda _values, _line: None,
 ) -> tuple[list[Problem], dict[str, int]]:
     """Look through a dataset: its problems, and the line of each dialogue id.
 
-    `check_pattern` says what is wrong with a fact's regular expression.
+    `check_pattern` says what is wrong with a fact's regular expression; `look_at` gets each valid
+    row and its line.
     """
     problems: list[Problem] = []
     lines: dict[str, int] = {}
@@ -76,6 +79,7 @@ def check_dataset(
                     f"duplicate dialogue_id {dialogue_id!r} (first in line {lines[dialogue_id]})"
                 ]
             lines.setdefault(dialogue_id, row.line)
+            look_at(row.values, row.line)
         found += len(messages)
         room = MAX_PROBLEMS - len(problems)
         problems += [Problem(path, row.line, row.column, m) for m in messages[:room]]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_experiment_profiler import dialogues, documents
+from pytest_experiment_profiler.doubts import Doubts
 from pytest_experiment_profiler.errors import ManifestError, Problem
 from pytest_experiment_profiler.experiment import Budget, Experiment
 from pytest_experiment_profiler.metrics.facts import check_pattern
@@ -21,11 +22,12 @@ METRIC_NAMES = ("fact_coverage", "geometric_mean", "refusal_rate")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checked:
-    """An experiment, the line of each dialogue id in its dataset, and when that was written."""
+    """An experiment, the line of each dialogue id in its dataset, when that was written, doubts."""
 
     experiment: Experiment
     lines: Mapping[str, int]
     stamp: tuple[int, int]
+    warnings: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -51,15 +53,21 @@ def check_manifest(path: Path, fallback: Path) -> Checked:
     faults += missing
     problems = _problems(path, document, faults)
     lines: dict[str, int] = {}
+    doubts = Doubts()
     stamp = _stamp(dataset) if dataset else (0, 0)
     if dataset is not None:
-        found, lines = dialogues.check_dataset(dataset, check_pattern)
+        found, lines = dialogues.check_dataset(dataset, check_pattern, doubts.look_at)
         problems += found
         default = dataset.parent / "mock_responses.json"
         mock = mock or (default if default.is_file() else None)
     if problems or dataset is None:
         raise ManifestError(problems)
-    return Checked(experiment=_experiment(values, path, dataset, mock), lines=lines, stamp=stamp)
+    return Checked(
+        experiment=_experiment(values, path, dataset, mock),
+        lines=lines,
+        stamp=stamp,
+        warnings=tuple(doubts.lines()),
+    )
 
 
 def _stamp(path: Path) -> tuple[int, int]:

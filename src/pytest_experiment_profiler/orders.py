@@ -77,11 +77,14 @@ def choose_client(file: Ordered) -> clients.Choice:
 def describe_client(file: Ordered) -> list[str]:
     """Say which client answers, and what its model's maker says of the model."""
     own = _find_override(file)
+    warnings = [f"warning: {file.path.name}: {text}" for text in file.checked.warnings]
     if own is not None:
-        return [f"client: model_client of {own}"]
+        return [f"client: model_client of {own}", *warnings]
     choice = choose_client(file)
     deprecation = find_deprecation(file.checked.experiment.model)
-    return [str(choice), *([deprecation] if deprecation and choice.name == "anthropic" else [])]
+    if deprecation and choice.name == "anthropic":
+        warnings.append(f"warning: {deprecation}")
+    return [str(choice), *warnings]
 
 
 def _find_override(file: Ordered) -> str | None:

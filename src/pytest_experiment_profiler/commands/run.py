@@ -47,8 +47,8 @@ def run(options: argparse.Namespace) -> int:
     choice = clients.choose_client(options.client, experiment, os.environ)
     say(str(choice))
     deprecation = find_deprecation(experiment.model) if choice.name == "anthropic" else None
-    if deprecation:
-        say(deprecation)
+    for warning in [*checked.warnings, *([deprecation] if deprecation else [])]:
+        say(f"warning: {warning}")
     if options.plan:
         folder = options.output_dir / experiment.experiment_id
         say("\n".join(plan_run(experiment, choice.name, folder, resume=options.resume).lines()))
