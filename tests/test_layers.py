@@ -29,8 +29,8 @@ FLOORS = (
     {"clients", "metrics", "reports", "pacing", "loop", "contrasts"},
     {"manifest", "runner", "caller", "summary", "comparison", "gates"},
     {"engine", "verdict", "plan"},
-    {"launch"},
-    {"orders", "options", "distribution", "terminal"},
+    {"launch", "properties"},
+    {"orders", "options", "distribution", "terminal", "judging"},
     {"items", "commands"},
     {"cli", "plugin"},
     {"__main__"},
@@ -112,7 +112,7 @@ def test_third_party_packages_have_one_home(library, home):
 
 
 def test_pytest_is_known_at_the_top_only():
-    assert list_users("pytest") == {"items", "options", "orders", "plugin"}
+    assert list_users("pytest") == {"items", "judging", "options", "orders", "plugin"}
 
 
 def test_nothing_else_is_imported():
@@ -131,7 +131,7 @@ sys.exit(cli.main(["run", "--client=mock", "--config", sys.argv[1], "--output-di
 
 
 def test_all_below_pytest_runs_without_it(tmp_path):
-    with_pytest = {"distribution", "items", "options", "orders", "plugin", "__main__"}
+    with_pytest = {"distribution", "items", "judging", "options", "orders", "plugin", "__main__"}
     names = [name_module(path).removesuffix("/__init__").replace("/", ".") for path in MODULES]
     imports = [f"import {PACKAGE}.{name}" for name in names if name not in with_pytest]
     script = BLOCKED.format(package=PACKAGE, imports="\n".join(imports))

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import os
-import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +9,14 @@ import pytest
 
 from pytest_experiment_profiler import manifest
 from pytest_experiment_profiler.documents import find_near
-from pytest_experiment_profiler.errors import ExperimentError, ManifestError
-from pytest_experiment_profiler.metrics import fact_coverage
-from pytest_experiment_profiler.pricing import FREE_CLIENTS, count_tokens, price_usd
-from pytest_experiment_profiler.reports.failure import Place, explain_failure
+from pytest_experiment_profiler.errors import ManifestError
+from pytest_experiment_profiler.judging import hold_dialogue, hold_experiment, judge_gates
 from pytest_experiment_profiler.reports.plain import make_plain
-from pytest_experiment_profiler.reports.progress import StatusLine
 from pytest_experiment_profiler.selection import choose_layout, name_node
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
-    from pytest_experiment_profiler.engine import Run
     from pytest_experiment_profiler.experiment import Transcript
 
 MANIFESTS = pytest.StashKey[dict[str, Path]]()
@@ -63,6 +55,7 @@ class ManifestFile(pytest.Module):
 class ExperimentItem(pytest.Function):
     """An experiment; its dialogues are subtests."""
 
+    holds_all = True
     current: list[Transcript] | None = None
 
     def reportinfo(self) -> tuple[Path, int, str]:
@@ -114,6 +107,7 @@ class DialogueItem(pytest.Function):
 
     dialogue_id: str
     line: int
+    holds_all = False
     current: list[Transcript] | None = None
 
     def reportinfo(self) -> tuple[Path, int, str]:
@@ -130,6 +124,7 @@ class DialogueItem(pytest.Function):
 class GatesItem(pytest.Function):
     """The gates on an experiment's whole run, its last item."""
 
+    holds_all = False
     current: list[Transcript] | None = None
 
     def reportinfo(self) -> tuple[Path, int, str]:
@@ -177,197 +172,3 @@ def find_selected(file: ManifestFile) -> tuple[str, ...] | None:
     chosen = {item.dialogue_id for item in items if isinstance(item, DialogueItem)}
     ids = tuple(name for name in file.checked.lines if name in chosen)
     return None if len(ids) == len(file.checked.lines) else ids
-
-
-def hold_experiment(
-    request: pytest.FixtureRequest, experiment_run: Run, subtests: pytest.Subtests
-) -> None:
-    """Take an experiment's transcripts in order and judge them, a subtest a dialogue."""
-    item: Any = request.node
-    failed, not_run = 0, 0
-    for transcripts in take_transcripts(item, experiment_run):
-        describe_item(item, transcripts, experiment_run)
-        outcomes = {transcript.outcome for transcript in transcripts}
-        failed += "error" in outcomes or bool(experiment_run.judge(transcripts))
-        not_run += outcomes == {"not_run"}
-        with subtests.test(transcripts[0].dialogue.dialogue_id):
-            judge_dialogue(item.parent, experiment_run, transcripts)
-    describe_item(item, None, experiment_run)
-    lines = [*finish_run(item, experiment_run), *_verdict(experiment_run, failed, not_run)]
-    if lines:
-        pytest.fail("\n".join(lines), pytrace=False)
-
-
-def take_transcripts(item: pytest.Item, run: Run) -> Iterator[list[Transcript]]:
-    """Take a run's transcripts, show how it stands meanwhile, and let the hooks see each."""
-    status = _open_status(item.config)
-    silent = item.config.get_verbosity(pytest.Config.VERBOSITY_SUBTESTS) == 0
-    try:
-        for transcripts in run.take_transcripts(lambda: status.show(run.standing())):
-            if not (silent and all(t.outcome == "ok" for t in transcripts)):
-                status.clear()
-            show_hooks(item, run, transcripts)
-            yield transcripts
-            status.show(run.standing())
-        status.clear()
-    except KeyboardInterrupt:
-        run.stop("interrupted")
-        raise pytest.exit.Exception("interrupted", returncode=2) from None
-
-
-def hold_dialogue(request: pytest.FixtureRequest, experiment_run: Run) -> None:
-    """Wait for one dialogue's transcripts and judge them."""
-    item: Any = request.node
-    status = _open_status(item.config)
-    try:
-        transcripts = experiment_run.take(
-            item.dialogue_id, lambda: status.show(experiment_run.standing())
-        )
-    except KeyboardInterrupt:
-        experiment_run.stop("interrupted")
-        raise pytest.exit.Exception("interrupted", returncode=2) from None
-    except ExperimentError as error:
-        raise pytest.fail.Exception(make_plain(str(error)), pytrace=False) from None
-    status.clear()
-    describe_item(item, transcripts, experiment_run)
-    show_hooks(item, experiment_run, transcripts)
-    if transcripts[0].outcome == "not_run" and experiment_run.tell_not_run():
-        pytest.fail(f"dialogues were not run: {transcripts[0].not_run}", pytrace=False)
-    judge_dialogue(item.getparent(ManifestFile), experiment_run, transcripts)
-
-
-def judge_gates(request: pytest.FixtureRequest, experiment_run: Run) -> None:
-    """Wait for the end of a run and judge it as a whole."""
-    describe_item(request.node, None, experiment_run)
-    lines = [*finish_run(request.node, experiment_run), *_verdict(experiment_run, 0, 0)]
-    if lines:
-        pytest.fail("\n".join(lines), pytrace=False)
-
-
-def show_hooks(item: pytest.Item, run: Run, transcripts: list[Transcript]) -> None:
-    """Let the hooks see a dialogue's transcripts."""
-    for transcript in transcripts:
-        item.ihook.pytest_experiment_dialogue(experiment=run.experiment, transcript=transcript)
-
-
-def _open_status(config: pytest.Config) -> StatusLine:
-    """Make the line that shows how a run stands; silent where nobody sees it or wants it."""
-    plugins = config.pluginmanager
-    quiet = config.get_verbosity() < 0 or hasattr(config, "workerinput")
-    if quiet or not plugins.hasplugin("terminalreporter"):
-        return StatusLine(write=None)
-    capture: Any = plugins.getplugin("capturemanager")
-
-    def write(text: str) -> None:
-        with capture.global_and_fixture_disabled() if capture else nullcontext():
-            sys.stdout.write(text)
-            sys.stdout.flush()
-
-    # pytest's writer keeps count of what stands in its line, so ours goes beside it.
-    writer = config.get_terminal_writer()
-    return StatusLine(
-        write=write,
-        is_terminal=writer.hasmarkup and os.environ.get("TERM") != "dumb",
-        column=lambda: writer.width_of_current_line,
-        width=lambda: writer.fullwidth,
-    )
-
-
-def judge_dialogue(file: ManifestFile, run: Run, transcripts: list[Transcript]) -> None:
-    """Fail or skip the current test where a dialogue errored, broke a gate or was not run."""
-    failures = [transcript for transcript in transcripts if transcript.outcome == "error"]
-    gates = tuple(result.sentence for result in run.judge(transcripts))
-    shown = failures or (transcripts[-1:] if gates else [])
-    if shown:
-        texts = [explain_failure(t, _find_place(file, run, t), gates) for t in shown]
-        pytest.fail("\n\n".join(texts), pytrace=False)
-    left = [transcript.not_run for transcript in transcripts if transcript.not_run]
-    if left:
-        pytest.skip(f"not run: {left[0]}")
-
-
-def _find_place(file: ManifestFile, run: Run, transcript: Transcript) -> Place:
-    name = name_node(transcript.dialogue.dialogue_id)
-    line = run.find_line(transcript)
-    return Place(
-        rerun=f"{file.nodeid}::{run.experiment.experiment_id}::{name}",
-        log=f"{run.folder / 'responses.jsonl'}:{line}" if line else None,
-    )
-
-
-def finish_run(node: pytest.Item | pytest.Collector, run: Run) -> list[str]:
-    """End a run and let the hooks see its summary; return what could not be read or written."""
-    hook = node.ihook
-    try:
-        run.finish(lambda s: hook.pytest_experiment_summary(experiment=run.experiment, summary=s))
-    except ExperimentError as error:
-        return [make_plain(str(error))]
-    return []
-
-
-def close_run(file: ManifestFile, run: Run) -> list[str]:
-    """End a run when its last item is done; return what could not be read or written."""
-    if run.summary is not None:
-        return []
-    if not run.is_taken:
-        run.stop("interrupted")
-    return finish_run(file, run)
-
-
-def describe_item(item: Any, transcripts: list[Transcript] | None, run: Run) -> None:  # noqa: ANN401
-    """Put a dialogue's numbers, or only its run's folder, on the reports that the item gets."""
-    item.current = transcripts
-    kind = () if isinstance(item, ExperimentItem) else (("experiment_items", "dialogues"),)
-    numbers = list(list_properties(transcripts)) if transcripts else []
-    if transcripts and run.record["client"] not in FREE_CLIENTS:
-        numbers += list_costs(transcripts)
-    item.user_properties[:] = [("experiment_folder", str(run.folder)), *kind, *numbers]
-
-
-def describe_report(item: Any, report: pytest.TestReport) -> None:  # noqa: ANN401
-    """Give the report of a dialogue the time that its calls took, and its place in the dataset."""
-    transcripts = getattr(item, "current", None)
-    if report.when == "call" and transcripts:
-        dialogue = transcripts[0].dialogue
-        turns = [turn for transcript in transcripts for turn in transcript.turns]
-        report.duration = math.fsum(turn.latency_s or 0.0 for turn in turns)
-        report.location = (str(dialogue.file), dialogue.line - 1, report.location[2])
-
-
-def list_properties(transcripts: list[Transcript]) -> Iterator[tuple[str, object]]:
-    """List a dialogue's numbers as plain data, for JUnit XML and other readers of reports."""
-    coverages = [c for c in map(fact_coverage, transcripts) if isinstance(c, float)]
-    if coverages:
-        yield "fact_coverage", math.fsum(coverages) / len(coverages)
-    labels = [r.label for transcript in transcripts for r in transcript.refusals or ()]
-    if labels:
-        yield "refusal", "full" if "full" in labels else max(labels)
-    replies = [turn.reply for t in transcripts for turn in t.turns if turn.reply]
-    counts = [count_tokens(reply.usage) for reply in replies]
-    if any(map(any, counts)):
-        yield "input_tokens", sum(sent for sent, _ in counts)
-        yield "output_tokens", sum(received for _, received in counts)
-
-
-def list_costs(transcripts: list[Transcript]) -> Iterator[tuple[str, object]]:
-    """Give what a dialogue's answers cost, where each price is known."""
-    turns = [turn for transcript in transcripts for turn in transcript.turns]
-    prices = [
-        price_usd(turn.reply.model or turn.prompt.model, turn.reply.usage)
-        for turn in turns
-        if turn.reply
-    ]
-    known = [price for price in prices if price is not None]
-    if prices and len(known) == len(prices):
-        yield "cost_usd", float(sum(known))
-
-
-def _verdict(run: Run, failed: int, not_run: int) -> Iterator[str]:
-    total = run.record["selection"]["selected"]
-    if failed:
-        yield f"{failed} of {total} dialogues failed"
-    if not_run:
-        yield f"{not_run} of {total} dialogues were not run: {run.progress.stopped}"
-    for gate in run.summary.gates if run.summary else ():
-        if not gate["holds"]:
-            yield f"gate: {gate['sentence']}"

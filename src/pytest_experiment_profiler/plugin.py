@@ -187,7 +187,7 @@ def model_client(request: pytest.FixtureRequest) -> Client:
 @pytest.fixture(scope="module")
 def experiment_run(request: pytest.FixtureRequest, model_client: Client) -> Iterator[Run]:
     """Start an experiment's calls; end them when its last item is done."""
-    from pytest_experiment_profiler import items, orders  # noqa: PLC0415 -- see pytest_addhooks
+    from pytest_experiment_profiler import items, judging, orders  # noqa: PLC0415 -- see pytest_addhooks
 
     file: Any = request.node
     with _failing():
@@ -196,7 +196,7 @@ def experiment_run(request: pytest.FixtureRequest, model_client: Client) -> Iter
     request.config.stash.setdefault(_folders, {})[str(run.folder)] = None
     with _sigterm_as_ctrl_c():
         yield run
-    problems = items.close_run(file, run)
+    problems = judging.close_run(file, run)
     if problems:
         pytest.fail("\n".join(problems), pytrace=False)
 
@@ -208,9 +208,9 @@ def pytest_runtest_makereport(
     """Put a dialogue's time and place on its report."""
     report = yield
     if type(item).__module__ == _ITEMS:
-        from pytest_experiment_profiler import items  # noqa: PLC0415 -- see pytest_addhooks
+        from pytest_experiment_profiler.properties import describe_report  # noqa: PLC0415
 
-        items.describe_report(item, report)
+        describe_report(item, report)
     return report
 
 

@@ -42,11 +42,18 @@ class Recall:
         self._unanswered: dict[Call, list[Span]] = {}
         self._answered: dict[Call, Span] = {}
         self._hashes: dict[tuple[str, int, int], str] = {}
+        try:
+            self._index()
+        except RunFolderError:
+            self.close()
+            raise
+
+    def _index(self) -> None:
         tries: dict[Call, int] = {}
         for values, span in _index(self._responses):
             call = _call(values)
             self._answered[call] = span
-            tries[call] = len(values["attempts"])
+            tries[call] = len(values.get("attempts", ()))
         for values, span in _index(self._requests):
             call = _call(values)
             self._sent.setdefault(call, []).append(span)

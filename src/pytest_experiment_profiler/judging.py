@@ -1,0 +1,159 @@
+"""What happens when pytest runs an experiment's items: transcripts are awaited and judged."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_experiment_profiler.errors import ExperimentError
+from pytest_experiment_profiler.properties import describe_item, find_place
+from pytest_experiment_profiler.reports.failure import explain_failure
+from pytest_experiment_profiler.reports.plain import make_plain
+from pytest_experiment_profiler.reports.progress import StatusLine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_experiment_profiler.engine import Run
+    from pytest_experiment_profiler.experiment import Transcript
+
+
+def hold_experiment(
+    request: pytest.FixtureRequest, experiment_run: Run, subtests: pytest.Subtests
+) -> None:
+    """Take an experiment's transcripts in order and judge them, a subtest a dialogue."""
+    item: Any = request.node
+    failed, not_run = 0, 0
+    for transcripts in take_transcripts(item, experiment_run):
+        describe_item(item, transcripts, experiment_run)
+        outcomes = {transcript.outcome for transcript in transcripts}
+        failed += "error" in outcomes or bool(experiment_run.judge(transcripts))
+        not_run += outcomes == {"not_run"}
+        with subtests.test(transcripts[0].dialogue.dialogue_id):
+            judge_dialogue(item, experiment_run, transcripts)
+    describe_item(item, None, experiment_run)
+    lines = [*finish_run(item, experiment_run), *_verdict(experiment_run, failed, not_run)]
+    if lines:
+        pytest.fail("\n".join(lines), pytrace=False)
+
+
+def take_transcripts(item: pytest.Item, run: Run) -> Iterator[list[Transcript]]:
+    """Take a run's transcripts, show how it stands meanwhile, and let the hooks see each."""
+    status = _open_status(item.config)
+    silent = item.config.get_verbosity(pytest.Config.VERBOSITY_SUBTESTS) == 0
+    try:
+        for transcripts in run.take_transcripts(lambda: status.show(run.standing())):
+            if not (silent and all(t.outcome == "ok" for t in transcripts)):
+                status.clear()
+            show_hooks(item, run, transcripts)
+            yield transcripts
+            status.show(run.standing())
+        status.clear()
+    except KeyboardInterrupt:
+        run.stop("interrupted")
+        raise pytest.exit.Exception("interrupted", returncode=2) from None
+
+
+def hold_dialogue(request: pytest.FixtureRequest, experiment_run: Run) -> None:
+    """Wait for one dialogue's transcripts and judge them."""
+    item: Any = request.node
+    status = _open_status(item.config)
+    try:
+        transcripts = experiment_run.take(
+            item.dialogue_id, lambda: status.show(experiment_run.standing())
+        )
+    except KeyboardInterrupt:
+        experiment_run.stop("interrupted")
+        raise pytest.exit.Exception("interrupted", returncode=2) from None
+    except ExperimentError as error:
+        raise pytest.fail.Exception(make_plain(str(error)), pytrace=False) from None
+    status.clear()
+    describe_item(item, transcripts, experiment_run)
+    show_hooks(item, experiment_run, transcripts)
+    if transcripts[0].outcome == "not_run" and experiment_run.tell_not_run():
+        pytest.fail(f"dialogues were not run: {transcripts[0].not_run}", pytrace=False)
+    judge_dialogue(item, experiment_run, transcripts)
+
+
+def judge_gates(request: pytest.FixtureRequest, experiment_run: Run) -> None:
+    """Wait for the end of a run and judge it as a whole."""
+    describe_item(request.node, None, experiment_run)
+    lines = [*finish_run(request.node, experiment_run), *_verdict(experiment_run, 0, 0)]
+    if lines:
+        pytest.fail("\n".join(lines), pytrace=False)
+
+
+def show_hooks(item: pytest.Item, run: Run, transcripts: list[Transcript]) -> None:
+    """Let the hooks see a dialogue's transcripts."""
+    for transcript in transcripts:
+        item.ihook.pytest_experiment_dialogue(experiment=run.experiment, transcript=transcript)
+
+
+def _open_status(config: pytest.Config) -> StatusLine:
+    """Make the line that shows how a run stands; silent where nobody sees it or wants it."""
+    plugins = config.pluginmanager
+    quiet = config.get_verbosity() < 0 or hasattr(config, "workerinput")
+    if quiet or not plugins.hasplugin("terminalreporter"):
+        return StatusLine(write=None)
+    capture: Any = plugins.getplugin("capturemanager")
+
+    def write(text: str) -> None:
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
+    # pytest's writer keeps count of what stands in its line, so ours goes beside it.
+    writer = config.get_terminal_writer()
+    return StatusLine(
+        write=write,
+        is_terminal=writer.hasmarkup and os.environ.get("TERM") != "dumb",
+        column=lambda: writer.width_of_current_line,
+        width=lambda: writer.fullwidth,
+    )
+
+
+def judge_dialogue(item: pytest.Item, run: Run, transcripts: list[Transcript]) -> None:
+    """Fail or skip the current test where a dialogue errored, broke a gate or was not run."""
+    failures = [transcript for transcript in transcripts if transcript.outcome == "error"]
+    gates = tuple(result.sentence for result in run.judge(transcripts))
+    shown = failures or (transcripts[-1:] if gates else [])
+    if shown:
+        texts = [explain_failure(t, find_place(item, run, t), gates) for t in shown]
+        pytest.fail("\n\n".join(texts), pytrace=False)
+    left = [transcript.not_run for transcript in transcripts if transcript.not_run]
+    if left:
+        pytest.skip(f"not run: {left[0]}")
+
+
+def finish_run(node: pytest.Item | pytest.Collector, run: Run) -> list[str]:
+    """End a run and let the hooks see its summary; return what could not be read or written."""
+    hook = node.ihook
+    try:
+        run.finish(lambda s: hook.pytest_experiment_summary(experiment=run.experiment, summary=s))
+    except ExperimentError as error:
+        return [make_plain(str(error))]
+    return []
+
+
+def close_run(file: pytest.Module, run: Run) -> list[str]:
+    """End a run when its last item is done; return what could not be read or written."""
+    if run.summary is not None:
+        return []
+    if not run.is_taken:
+        run.stop("interrupted")
+    return finish_run(file, run)
+
+
+def _verdict(run: Run, failed: int, not_run: int) -> Iterator[str]:
+    total = run.record["selection"]["selected"]
+    if failed:
+        yield f"{failed} of {total} dialogues failed"
+    if not_run:
+        yield f"{not_run} of {total} dialogues were not run: {run.progress.stopped}"
+    for gate in run.summary.gates if run.summary else ():
+        if not gate["holds"]:
+            yield f"gate: {gate['sentence']}"
