@@ -19,6 +19,8 @@ LOWER_FLOORS = (
     "models",
     "records",
     "recall",
+    "doubts",
+    "selection",
     "admission",
     "budget",
     "loop",
