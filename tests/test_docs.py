@@ -16,8 +16,9 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -192,9 +193,13 @@ def test_the_readmes_calls_work(readme, tmp_path):
         readme.read_text("utf-8"),
         re.MULTILINE,
     )
-    assert len(calls) >= 8
+    assert len(calls) >= 15
+    words = {"M": manifest, "DIR": "out", "FILE": "page.html", "RUN": "kept", "A": "kept"}
+    words["B"] = "runs/capitals"
+    session.run(f"pytest --experiment {manifest}")
+    shutil.copytree(tmp_path / "runs" / "capitals", tmp_path / "kept")
     for call in calls:
-        session.run(re.sub(r"\bDIR\b", "out", re.sub(r"\bM\b", manifest, call)))
+        session.run(re.sub(r"\b[A-Z]+\b", lambda match: words[match[0]], call))
 
 
 def test_the_readmes_conftest_works(readme, tmp_path):
@@ -253,6 +258,25 @@ def read_picture():
 
 def test_the_picture_is_the_codes():
     assert read_picture() == FLOORS
+
+
+def test_the_overview_names_what_is_there():
+    text = (ROOT / "docs" / "TECHNICAL_OVERVIEW.md").read_text("utf-8")
+    modules = set().union(*FLOORS)
+    missing = []
+    for words in re.findall(r"`(\w+(?:\.\w+)+)`", text):
+        module, *names = words.split(".")
+        if module in modules and names not in (["py"], ["json"], ["jsonl"]):
+            found: Any = import_module(f"pytest_experiment_profiler.{module}")
+            for name in names:
+                found = getattr(found, name, None)
+            if found is None:
+                missing.append(words)
+    source = ROOT / "src" / "pytest_experiment_profiler"
+    files = re.findall(r"`([\w/]+\.py|[\w]+/[\w.]*)`", text)
+    files = [name for name in files if name != "conftest.py"]
+    missing += [name for name in files if not any((p / name).exists() for p in (source, ROOT))]
+    assert missing == []
 
 
 def test_each_task_of_users_has_its_page():

@@ -86,7 +86,11 @@ class Project:
         return self.pytester.runpytest(*words)
 
     def spawn(self, *words: str) -> pytest.RunResult:
-        return self.pytester.runpytest_subprocess(*words)
+        """Run in a process of its own, with no plugins but xdist and ours, which saves seconds."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+            plugins = ("-pxdist.plugin", "-ppytest_experiment_profiler.plugin")
+            return self.pytester.runpytest_subprocess(*plugins, *words)
 
     def take_calls(self) -> list[str]:
         """List the dialogues that were asked since the last time, sorted."""

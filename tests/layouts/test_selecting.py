@@ -58,6 +58,13 @@ def test_an_absolute_id_works(project):
     check_partial(project, "d3")
 
 
+def test_an_id_through_a_link_works(project, tmp_path_factory):
+    link = tmp_path_factory.mktemp("elsewhere") / "link"
+    link.symlink_to(project.path, target_is_directory=True)
+    project.run(f"{link}/{DEMO}::d3", f"--rootdir={link}").assert_outcomes(passed=1)
+    assert project.take_calls() == ["d3"]
+
+
 def test_an_id_works_from_a_folder_below(project, monkeypatch):
     monkeypatch.chdir(project.path / "experiments")
     project.run("demo_experiment.yaml::demo_run::d3").assert_outcomes(passed=1)

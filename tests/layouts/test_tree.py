@@ -103,6 +103,29 @@ def test_each_call_is_sent_once(project, layout):
     assert project.partial_folders() == []
 
 
+@pytest.mark.parametrize("word", ["--setup-plan", "--collect-only", "--fixtures", "--markers"])
+def test_looking_sends_nothing(project, layout, word):
+    assert project.run(MANIFEST, layout, word).ret == pytest.ExitCode.OK
+    assert project.take_calls() == []
+    assert not (project.path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "word", ["--import-mode=importlib", "-s", "--capture=sys", "--durations=3"]
+)
+def test_ways_to_run_make_no_difference(project, layout, word):
+    project.fail("d1")
+    assert project.run(MANIFEST, layout, word).ret == pytest.ExitCode.TESTS_FAILED
+    assert project.take_calls() == names(6)
+
+
+def test_repeats_are_one_item(project, layout):
+    project.write(3, name="often", repeats=2)
+    result = project.run("experiments/often_experiment.yaml", layout)
+    result.assert_outcomes(passed=3 if layout == TREE else 1)
+    assert project.take_calls() == sorted(names(3) * 2)
+
+
 OVERLAP = """
 import asyncio
 import pytest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -17,12 +18,12 @@ from pytest_experiment_profiler.reports.progress import (
 )
 
 
-def make_standing(ended=0, total=400, **changes):
-    values = {"errors": 0, "in_flight": 0, "refusals_429": 0}
+def make_standing(ended: int = 0, total: int = 400, **changes: Any) -> Standing:
+    values: dict[str, Any] = {"errors": 0, "in_flight": 0, "refusals_429": 0}
     return Standing(total=total, ended=ended, **values | changes)
 
 
-SAID = {
+SAID: dict[str, dict[str, Any]] = {
     "212/400 dialogues  5 errors | in flight 37 | 429s 2 | $0.41 of $5.00 | eta 1m12s": {
         "ended": 212,
         "errors": 5,
