@@ -17,6 +17,7 @@ START = 32
 """Calls in flight at first: so few that a wrong key costs little, so many that nobody waits."""
 
 MAX_PAUSE_S = 60.0
+MIN_PAUSE_S = 0.001
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ class Admission:
                 continue
             wait_s = self._wait_s(tokens)
             if wait_s > 0:
-                await self.sleep(min(wait_s, 1.0))
+                await self.sleep(min(max(wait_s, MIN_PAUSE_S), 1.0))
                 continue
             self.in_flight += 1
             self._take(tokens)

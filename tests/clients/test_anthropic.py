@@ -12,7 +12,7 @@ from email.utils import format_datetime
 import pytest
 
 from pytest_experiment_profiler import cli
-from pytest_experiment_profiler.clients import Choice, choose_client, open_client
+from pytest_experiment_profiler.clients import choose_client, open_client
 from pytest_experiment_profiler.clients.anthropic import AnthropicClient
 from pytest_experiment_profiler.errors import ClientError, UsageError
 from pytest_experiment_profiler.experiment import Message

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from pytest_experiment_profiler.clients import Choice, choose_client, name_client, open_client
+from pytest_experiment_profiler.clients import choose_client, name_client, open_client
 from pytest_experiment_profiler.clients.mock import MockClient
 from pytest_experiment_profiler.errors import ClientError, UsageError
 from tests.builders import Teller, make_experiment, make_prompt, write_project

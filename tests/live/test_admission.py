@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import heapq
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import count, pairwise
+
+from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_experiment_profiler.admission import MAX_PAUSE_S, START, Admission, Bucket
 from pytest_experiment_profiler.errors import RateLimit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass
@@ -20,6 +25,7 @@ class World:
 
     seconds: float = 0.0
     asleep: list[tuple[float, int, asyncio.Future[None]]] = field(default_factory=list)
+    order: Iterator[int] = field(default_factory=count)
     most: int = 0
     starts: list[float] = field(default_factory=list)
     limits: list[float] = field(default_factory=list)
@@ -29,7 +35,7 @@ class World:
 
     async def sleep(self, seconds: float) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self.asleep, (self.seconds + seconds, len(self.starts) + id(future), future))
+        heapq.heappush(self.asleep, (self.seconds + seconds, next(self.order), future))
         await future
 
     async def run(self, *tasks):
@@ -46,11 +52,11 @@ class World:
         await asyncio.gather(*running)
 
 
-def serve(count, answer, most=64, tokens=100, takes=1.0):
+def serve(calls, answer, most=64, tokens=100, takes=1.0):
     """Make so many calls at an admission; `answer(number)` tells how one ends: ok, 429 or lost."""
     world = World()
     admission = Admission(most=most, sleep=world.sleep, now=world.now)
-    numbers = iter(range(count))
+    numbers = iter(range(calls))
 
     async def work() -> None:
         for number in numbers:
@@ -105,7 +111,7 @@ def test_other_failures_cut_nothing():
 def test_after_a_cut_growth_is_one_call_a_round():
     _, world = serve(600, lambda number: "429" if number < START else "ok", most=64)
     rounds = {second: world.starts.count(second) for second in sorted(set(world.starts))}
-    counts = [count for second, count in rounds.items() if second >= 2][:4]
+    counts = [number for second, number in rounds.items() if second >= 2][:4]
     assert all(0 <= later - earlier <= 2 for earlier, later in pairwise(counts))
 
 

@@ -44,7 +44,7 @@ def test_stopped_once_a_run_keeps_what_was_in_flight(service, project, start, wa
     out, err = process.communicate(timeout=60)
     summary = json.loads((find_run(manifest) / "summary.json").read_text("utf-8"))
     kept = read_lines(find_run(manifest) / "responses.jsonl")
-    assert process.returncode == code
+    assert process.returncode == code, out + err
     assert "Traceback" not in out + err
     assert "resume: " in out + err
     assert api.requests == len(kept) == len(api.answered) < 60
@@ -64,7 +64,7 @@ def test_stopped_again_a_run_ends_at_once(service, project, start, way):
         process.wait(0.5)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == code
+    assert process.returncode == code, out + err
     assert "Traceback" not in out + err
     kept = read_lines(find_run(manifest) / "responses.jsonl")
     assert {line["error"] is None for line in kept} == {True}
