@@ -37,7 +37,16 @@ TAGGED = ("fact_coverage", "refusal_rate")
 RESERVED = frozenset(
     {"schema_version", "experiment_id", "model", "client", "status", "geometric_mean", "metrics"}
     | {"counts", "intervals", "no_interval", "tokens", "cost", "gates", "comparison"}
-    | {"by_tag", "provenance", "metric_errors", "baseline", "pairs", "left_out", "notes"}
+    | {
+        "answered_by",
+        "by_tag",
+        "provenance",
+        "metric_errors",
+        "baseline",
+        "pairs",
+        "left_out",
+        "notes",
+    }
 )
 """Names that an own metric can't have."""
 
@@ -90,6 +99,7 @@ class Tally:
     priced_calls: int = 0
     unpriced_models: set[str] = field(default_factory=set)
     answers: int = 0
+    answered_by: set[str] = field(default_factory=set)
     priced: bool = False
     held: int = 0
 
@@ -118,6 +128,7 @@ class Tally:
         if turn.reply is None:
             return
         self.answers += 1
+        self.answered_by.add(turn.reply.model or turn.prompt.model)
         sent, received = count_tokens(turn.reply.usage)
         self.input_tokens += sent
         self.output_tokens += received
@@ -153,6 +164,7 @@ class Summary:
     provenance: Mapping[str, Any]
     metric_errors: Mapping[str, str]
     by_tag: Mapping[str, Mapping[str, float | None]]
+    answered_by: Sequence[str]
 
 
 def join_metrics(
@@ -194,6 +206,7 @@ def summarize(run: Record, tally: Tally, *, reused: int = 0) -> Summary:
         cost=_cost(run["client"], tally),
         provenance=run["provenance"] | {"definitions_version": name_definitions()},
         metric_errors=dict(tally.metric_errors),
+        answered_by=sorted(map(str, tally.answered_by)),
         by_tag={
             tag: {name: series.value for name, series in found.items()}
             for tag, found in sorted(tally.tags.items())
@@ -207,6 +220,7 @@ def summary_record(summary: Summary) -> Record:
         "schema_version": 1,
         "experiment_id": summary.experiment_id,
         "model": summary.model,
+        "answered_by": list(summary.answered_by),
         "client": summary.client,
         "status": summary.status,
         **summary.metrics,

@@ -44,7 +44,9 @@ def format_value(value: float | None) -> str:
 
 def list_notes(summary: Record) -> Iterator[str]:
     """Say below the table what else is worth knowing."""
-    yield f"client: {summary['client']} ({summary['model']})"
+    others = [name for name in summary["answered_by"] if not name.startswith(summary["model"])]
+    answered = f", answered by {make_plain(', '.join(others))}" if others else ""
+    yield f"client: {summary['client']} ({summary['model']}{answered})"
     yield _count_dialogues(summary["counts"])
     if summary["counts"]["errors"]:
         yield f"errors: {summary['counts']['errors']}, in no metric but error_rate"
