@@ -343,7 +343,8 @@ class Run:
             held.append(transcript)
             if len(held) == self.experiment.repeats:
                 self._deliver(number, self._held.pop(number))
-            await asyncio.sleep(0)  # a client that never waits would keep the others from their turn
+            # A client that never waits would keep the others from their turn.
+            await asyncio.sleep(0)
 
     async def _hold(self, dialogue: Dialogue, repeat: int) -> Transcript:
         ask = partial(self._caller.ask, dialogue.position)

@@ -75,7 +75,7 @@ class ExperimentNode(pytest.Class):
         """Yield the dialogues, those that were named or all, and what is judged at the end."""
         file: Any = self.parent
         lines = name_dialogues(file)
-        chosen = file.config.stash.get(CHOSEN, {}).get(str(self.path))
+        chosen = file.config.stash.get(CHOSEN, {}).get(str(self.path.resolve()))
         wanted = None if chosen is None else self._own_names(file, chosen, lines)
         for name, (dialogue_id, line) in lines.items():
             if wanted is None or name in wanted:

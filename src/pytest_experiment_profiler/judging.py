@@ -82,6 +82,10 @@ def hold_dialogue(request: pytest.FixtureRequest, experiment_run: Run) -> None:
 def judge_gates(request: pytest.FixtureRequest, experiment_run: Run) -> None:
     """Wait for the end of a run and judge it as a whole."""
     describe_item(request.node, None, experiment_run)
+    selection = experiment_run.record["selection"]
+    if selection["ids"] is not None:
+        some = f"{selection['selected']} of {selection['dialogues']} dialogues"
+        pytest.fail(f"gates judge whole runs, and {some} were selected", pytrace=False)
     lines = [*finish_run(request.node, experiment_run), *_verdict(experiment_run, 0, 0)]
     if lines:
         pytest.fail("\n".join(lines), pytrace=False)

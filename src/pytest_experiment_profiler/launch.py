@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import Decimal
@@ -71,10 +72,12 @@ def start_run(checked: Checked, setting: Setting) -> Run:
     record["provenance"]["definitions_version"] = name_definitions()
     folder = setting.output / experiment.experiment_id
     if setting.selected is not None:
-        folder = open_folder(folder, partial=True)
+        folder = _find_partial(folder / "partial", record, setting) or open_folder(
+            folder, partial=True
+        )
     with ExitStack() as stack:
         stack.enter_context(lock(folder))
-        recall = _remember(folder, record, setting) if setting.selected is None else None
+        recall = _remember(folder, record, setting)
         if recall is None and setting.selected is None:
             open_folder(folder)
         (folder / "summary.json").unlink(missing_ok=True)
@@ -106,6 +109,27 @@ def _select(checked: Checked, selected: tuple[str, ...] | None) -> Iterator[Dial
     for dialogue in read_dialogues(checked.experiment.dataset_path, checked=checked.holds):
         if wanted is None or dialogue.dialogue_id in wanted:
             yield dialogue
+
+
+def _find_partial(parent: Path, record: Record, setting: Setting) -> Path | None:
+    """Find the newest unfinished run of the same dialogues, if it is to go on."""
+    for folder in sorted(parent.glob("*"), reverse=True):
+        try:
+            before = read_run(folder)
+        except RunFolderError:
+            continue
+        if before.get("selection") == record["selection"] and not _is_done(folder):
+            crashed = setting.session is not None and before.get("session") == setting.session
+            return folder if setting.resume or crashed else None
+    return None
+
+
+def _is_done(folder: Path) -> bool:
+    try:
+        counts = json.loads((folder / "summary.json").read_text("utf-8"))["counts"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return not (counts["errors"] or counts["not_run"])
 
 
 def _remember(folder: Path, record: Record, setting: Setting) -> Recall | None:

@@ -101,7 +101,8 @@ def describe_plan(file: Ordered, selected: tuple[str, ...] | None) -> list[str]:
     """Say what the run of a manifest, or of `selected` dialogues, would send and cost."""
     experiment, resume = file.checked.experiment, file.config.getoption("--experiment-resume")
     folder = _output(file) / experiment.experiment_id
-    plan = plan_run(experiment, choose_client(file).name, folder, resume=resume, selected=selected)
+    client = "model_client" if _find_override(file) else choose_client(file).name
+    plan = plan_run(experiment, client, folder, resume=resume, selected=selected)
     return [f"{experiment.experiment_id}: {line}" for line in plan.lines()]
 
 

@@ -163,9 +163,12 @@ def pytest_report_collectionfinish(
         if config.getoption("--experiment-plan"):
             from pytest_experiment_profiler import items as nodes  # noqa: PLC0415
             from pytest_experiment_profiler import orders  # noqa: PLC0415
+            from pytest_experiment_profiler.errors import ExperimentError  # noqa: PLC0415
 
-            with _failing():
+            try:
                 lines |= dict.fromkeys(orders.describe_plan(file, nodes.find_selected(file)))
+            except ExperimentError as error:
+                raise pytest.UsageError(str(error)) from None
     return list(lines)
 
 
@@ -192,6 +195,8 @@ def experiment_run(request: pytest.FixtureRequest, model_client: Client) -> Iter
     file: Any = request.node
     with _failing():
         selected = items.find_selected(file)
+        if selected == ():
+            pytest.fail("gates judge whole runs, and no dialogue was selected", pytrace=False)
         run = orders.start_run(file, model_client, _loop_thread(request.session), selected)
     request.config.stash.setdefault(_folders, {})[str(run.folder)] = None
     with _sigterm_as_ctrl_c():

@@ -37,6 +37,7 @@ REDACTED = "[redacted]"
 MAX_DEPTH = 30
 """How deep metadata may nest; what is deeper is left out."""
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _DERIVED = ("dialogues", "scores")
 _LOGS = (*_DERIVED, "requests", "responses")
 FILES = ("run.json", *(f"{name}.jsonl" for name in _LOGS), "summary.json")
@@ -57,7 +58,7 @@ def encode(values: Mapping[str, Any]) -> bytes:
     user's can bring in, stands there as its text: no answer is lost over it.
     """
     try:
-        return (json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        return (_ENCODER.encode(values) + "\n").encode()
     except (TypeError, ValueError, RecursionError):
         return (json.dumps(_plain(values), allow_nan=False) + "\n").encode()
 

@@ -68,7 +68,7 @@ def choose_layout(config: Any, path: Path, names: Mapping[str, list[str]]) -> st
     Editors keep one result a node id, so with subtests they could show green over red; and what
     names dialogues needs items to name.
     """
-    if str(path) in names:
+    if str(path.resolve()) in names:
         return "tree"
     asked = config.getoption("--experiment-layout") or config.getini("experiment_layout")
     if asked != "auto":

@@ -45,7 +45,9 @@ def _show_run(
 ) -> None:
     encoding = sys.__stdout__.encoding if sys.__stdout__ else "utf-8"
     lines = ["", render_table(summary, encoding), *list_notes(summary), f"run folder: {folder}"]
-    if summary["counts"]["errors"] or summary["counts"]["not_run"]:
+    counts, config = summary["counts"], terminalreporter.config
+    moving = any(config.getoption(option, None) for option in ("lf", "failedfirst", "stepwise"))
+    if (counts["errors"] or counts["not_run"]) and not moving:
         lines.append(f"resume: {_resume_command(terminalreporter.config)}")
     for line in lines:
         terminalreporter.write_line(line)

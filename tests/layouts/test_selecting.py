@@ -420,16 +420,38 @@ def test_sw_stops_and_goes_on(project):
     assert project.take_calls() == ["d2", "d3", "d4", "d5"]
 
 
-def test_lf_after_a_broken_gate_judges_it_on_a_whole_run_only(bare):
-    bare.write(3, gates={"fact_coverage": {"min": 0.9}})
-    path = bare.path / "experiments" / "demo_data" / "dialogues.json"
-    path.write_text(path.read_text("utf-8").replace("fact1", "unheard of"), "utf-8")
-    for layout in (SUBTESTS, TREE):
-        result = bare.run(MANIFEST, layout)
-        assert result.ret == pytest.ExitCode.TESTS_FAILED
-        result = bare.run(MANIFEST, "--lf")
-        assert result.ret != pytest.ExitCode.OK
-        assert "INTERNALERROR" not in result.stdout.str()
+def spoil(project, *facts):
+    """Ask for facts that no answer holds, in place of these."""
+    path = project.path / "experiments" / "demo_data" / "dialogues.json"
+    text = path.read_text("utf-8")
+    for fact in facts:
+        text = text.replace(fact, "unheard of")
+    path.write_text(text, "utf-8")
+
+
+def test_lf_never_turns_a_broken_gate_green(bare):
+    bare.write(6, gates={"fact_coverage": {"min": 0.9}, "max_error_rate": 0.5})
+    spoil(bare, "fact1", "fact2")
+    bare.fail("d0")
+    bare.run(MANIFEST, TREE).assert_outcomes(passed=5, failed=2)
+    bare.fail()
+    result = bare.run(MANIFEST, "--lf", "-v")
+    judged_whole = "dialogues: 6, calls: 6" in result.outlines
+    assert judged_whole or not [line for line in result.outlines if "gates PASSED" in line]
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    cached = bare.path / ".pytest_cache" / "v" / "cache" / "lastfailed"
+    assert list(json.loads(cached.read_text("utf-8"))) == ids("gates")
+
+
+def test_gates_alone_judge_no_empty_run(bare):
+    bare.write(6, gates={"fact_coverage": {"min": 0.9}})
+    spoil(bare, "fact1", "fact2")
+    bare.run(MANIFEST)
+    bare.take_calls()
+    result = bare.run(MANIFEST, "--lf")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert "has no value" not in result.stdout.str()
+    assert bare.take_calls() in ([], names(6))
 
 
 # --- what a partial run is
@@ -510,4 +532,14 @@ def test_a_selection_is_planned_as_one(project):
     (data / "mock_responses.json").write_text("{}", "utf-8")
     result = project.run(*ids("d1", "d4"), "--experiment-plan")
     result.stdout.fnmatch_lines(["demo_run: calls to make: 2"])
+    assert not (project.path / "runs").exists()
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_plan_without_anyone_to_answer_is_no_crash(project, own):
+    if not own:
+        (project.path / "experiments" / "conftest.py").unlink()
+    result = project.run(MANIFEST, "--experiment-plan")
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+    assert result.ret in {pytest.ExitCode.OK, pytest.ExitCode.USAGE_ERROR}
     assert not (project.path / "runs").exists()

@@ -109,3 +109,12 @@ def test_a_crashed_worker_loses_no_answer_and_pays_none_twice(project, layout):
     summary = project.summary()
     assert (summary["status"], summary["counts"]["errors"]) == ("complete", 0)
     assert not (project.run_folder / "history").exists()
+
+
+def test_a_crash_in_a_partial_run_pays_none_twice(project):
+    path = project.path / MANIFEST
+    path.write_text(path.read_text("utf-8") + "concurrency: 1\n", "utf-8")
+    project.kill("d3")
+    project.spawn(*(f"{DEMO}::{name}" for name in ("d0", "d1", "d3", "d5")), "-n", "2")
+    assert project.take_calls() == ["d0", "d1", "d3", "d3", "d5"]
+    assert project.logged(folder=project.partial_folders()[-1]) == ["d0", "d1", "d3", "d5"]

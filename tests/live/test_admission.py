@@ -6,7 +6,6 @@ import asyncio
 import heapq
 from dataclasses import dataclass, field
 from itertools import count, pairwise
-
 from typing import TYPE_CHECKING
 
 from hypothesis import given, settings

@@ -52,14 +52,27 @@ def test_stopped_once_a_run_keeps_what_was_in_flight(service, project, start, wa
     assert summary["counts"]["not_run"] == 60 - api.requests
 
 
+ENDING = """
+import sys
+import pytest
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish():
+    print("ending", file=sys.stderr, flush=True)
+"""
+
+
 @pytest.mark.parametrize("way", ["Ctrl-C in the shell", "Ctrl-C under pytest"])
 def test_stopped_again_a_run_ends_at_once(service, project, start, way):
     kind, number, code = STOPS[way]
     api = service(faults={"hang": 0.5})
     manifest = project(60, concurrency=8)
-    process = start(*live_command(manifest, kind))
+    (manifest.parent / "conftest.py").write_text(ENDING, "utf-8")
+    process = start(*live_command(manifest, kind), *(["-s"] if kind == "pytest" else []))
     api.wait_for(12)
     process.send_signal(number)
+    if kind == "pytest":  # which takes a while before it comes to an end, and is not ours there
+        assert process.stderr.readline() == "ending\n"
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.5)
     process.send_signal(number)

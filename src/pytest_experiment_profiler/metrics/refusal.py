@@ -78,7 +78,9 @@ def detect(
         return Refusal(label="full", score=1.0, evidence=f"stop_reason: {stop_reason}")
     if detector == "keywords":
         return _phrased(text, (*patterns, *KEYWORDS)) or Refusal(label="none", score=0.0)
-    return _phrased(without_thinking(text), patterns) or _judged(text)
+    if patterns and (refusal := _phrased(without_thinking(text), patterns)):
+        return refusal
+    return _judged(text)
 
 
 def version() -> str:
@@ -101,6 +103,8 @@ def load_weights() -> Weights:
 
 def _phrased(text: str, phrases: Iterable[str]) -> Refusal | None:
     wanted = [folded for folded in map(_fold, phrases) if folded]
+    if not wanted:
+        return None
     whole = _fold(text)
     present = [phrase for phrase in wanted if phrase in whole]
     if not present:

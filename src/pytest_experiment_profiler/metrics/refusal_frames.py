@@ -11,7 +11,7 @@ import json
 import re
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_experiment_profiler.metrics.refusal_text import plain
 
@@ -25,6 +25,13 @@ Frames = frozenset[str]
 DECLINING: Frames = frozenset({"decline", "block"})
 LIMITS: Frames = frozenset({"ability", "soft", "opinion", "endorse", "policy", "inability"})
 UNWEIGHED: Frames = frozenset({"idiomatic", "presents", "says", "sorry", "neutral"})
+
+
+class _Following(NamedTuple):
+    """What may follow the first word of patterns: all in one, and frame by frame."""
+
+    any: re.Pattern[str]
+    each: tuple[tuple[str, re.Pattern[str]], ...]
 
 
 def frame(sentences: Iterable[Sentence]) -> tuple[Frames, ...]:
@@ -48,20 +55,22 @@ def frame(sentences: Iterable[Sentence]) -> tuple[Frames, ...]:
 
 
 def _frames_of(sentence: Sentence) -> Frames:
-    words = _leveller().sub(_levelled, sentence.words)
+    words = sentence.words
+    if " i " in words or " we " in words:
+        words = _leveller().sub(_levelled, words)
     found: set[str] = set()
     position = 1
     starts = _starts()
     for word in words.split():
         position += len(word) + 1
         if word in starts:
-            for name, pattern in _following(word):
-                if name not in found and pattern.match(words, position):
-                    found.add(name)
+            following = _following(word)
+            if following.any.match(words, position):
+                found.update(name for name, one in following.each if one.match(words, position))
     first = f"^{words.split(maxsplit=1)[0]}"
     if first in starts:
         place = len(first) + 1
-        found.update(name for name, pattern in _following(first) if pattern.match(words, place))
+        found.update(name for name, one in _following(first).each if one.match(words, place))
     if not words.isascii():
         found.update(name for name, pattern in _unspaced() if pattern.search(words))
     return frozenset(found)
@@ -123,8 +132,12 @@ def _starts() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
 
 
 @cache
-def _following(word: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
-    return tuple((name, _compiled(regexes)) for name, regexes in _starts()[word].items())
+def _following(word: str) -> _Following:
+    frames = _starts()[word]
+    return _Following(
+        _compiled(tuple(regex for regexes in frames.values() for regex in regexes)),
+        tuple((name, _compiled(regexes)) for name, regexes in frames.items()),
+    )
 
 
 @cache

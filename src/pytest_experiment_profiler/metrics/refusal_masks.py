@@ -38,6 +38,8 @@ _SPEECH = re.compile(
     r"|(?<!\w)\u2018(?:[^\u2019\n]|(?<=\w)\u2019(?=\w)){2,400}\u2019(?!\w)",
     re.MULTILINE,
 )
+_MARKED = re.compile(r"[`><\[\"\u201c\u201e\u00ab\u300c\u300e\u2018]")
+_QUOTED = re.compile(r"'(?<!\w')")
 _SPEAKER = re.compile(
     r"^[*_ \t]{0,4}([A-Z][\w.'-]{0,24})[*_]{0,2}:[*_]{0,2}[ \t]+\S[^\n]*$", re.MULTILINE
 )
@@ -83,10 +85,12 @@ def without_fences(text: str) -> str:
 def without_speech(text: str) -> str:
     """Mask letters, scripts and quotations: what a requested text says, the model does not."""
     text = _masked(text, list(_letters(text)))
-    speakers = [found[1] for found in _SPEAKER.finditer(text)]
+    speakers = [found[1] for found in _SPEAKER.finditer(text)] if ":" in text else []
     if len(set(speakers)) < len(speakers):
         text = _SPEAKER.sub(lambda found: _blank(found[0]), text)
-    return _SPEECH.sub(lambda found: _blank(found[0]), text)
+    if _MARKED.search(text) or _QUOTED.search(text):
+        text = _SPEECH.sub(lambda found: _blank(found[0]), text)
+    return text
 
 
 def _letters(text: str) -> Iterator[tuple[int, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_experiment_profiler.metrics.refusal_masks import (
     without_fences,
@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 HEAD, TAIL = 4000, 1500  # an answer longer than both is read at its ends only
 LONG_CLAUSE = 4
 
+_STOPS = ".!?\u2026\u3002\uff01\uff1f\uff61\u0964\u061f\u06d4"
+_END = (
+    r"(?:[.!?\u2026]+[\"'\u201d\u2019)\]*_]*(?=\s)"
+    r"|[\u3002\uff01\uff1f\uff61\u0964\u061f\u06d4]+)"
+)
 _SENTENCE = re.compile(
-    r"(?:[ \t]{0,12}\(?\d{1,2}[.)][ \t]+)?[^\n]+?"
-    r"(?:[.!?\u2026]+[\"'\u201d\u2019)\]*_]*(?=\s)|[\u3002\uff01\uff1f\uff61\u0964\u061f\u06d4]+"
-    r"|(?=\n)|\Z)"
+    rf"(?:[ \t]{{0,12}}\(?\d{{1,2}}[.)][ \t]+)?[^\n][^\n{_STOPS}]*"
+    rf"(?:(?!{_END})[{_STOPS}][^\n{_STOPS}]*)*(?:{_END})?"
 )
 _ITEM = re.compile(
     r"\s{0,12}(?:[-*\u2022+\u2013]|\(?\d{1,2}[.)]|#{1,6}|step \d{1,2}\W)\**\s+(?=\S)",
@@ -34,7 +38,8 @@ _CONTRAST = re.compile(
 )
 _CONCESSION = re.compile(r"(?:while|although|though) [^,\n]*, ", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
-_CONTRACTION = re.compile(r"[a-z]+'[a-z]+|\b(?:can not|cant|dont|im)\b")
+_CONTRACTION = re.compile(r"(?<![a-z])[a-z]++'[a-z]+|\b(?:can not|cant|dont|im)\b")
+_CONTRACTED = ("'", "can not", "cant", "dont", "im")
 _SHORT = {
     "can't": "cannot",
     "won't": "will not",
@@ -60,8 +65,7 @@ _FOLD = str.maketrans(
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sentence:
+class Sentence(NamedTuple):
     """One sentence: where it stands, its folded words with a blank around each, and its form."""
 
     start: int
@@ -101,10 +105,12 @@ def read(text: str) -> Reading:
 
 def plain(text: str) -> str:
     """Fold a text to lower-case words with a blank around each, contractions written out."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-    text = text.translate(_FOLD).casefold()
-    text = _CONTRACTION.sub(_expanded, text)
+    if text.isascii():
+        text = text.replace("`", "'").replace("*", "").lower()
+    else:
+        text = unicodedata.normalize("NFKC", text).translate(_FOLD).casefold()
+    if any(sign in text for sign in _CONTRACTED):
+        text = _CONTRACTION.sub(_expanded, text)
     return f" {' '.join(_WORD.findall(text))} "
 
 
