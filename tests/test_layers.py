@@ -26,7 +26,7 @@ FLOORS = (
     {"records"},
     {"dialogues", "runlog", "recall", "statistics", "pairing", "pricing", "hooks", "provenance"}
     | {"admission", "budget", "doubts", "models", "selection"},
-    {"clients", "metrics", "reports", "pacing", "loop", "contrasts"},
+    {"clients", "metrics", "reports", "pacing", "loop", "contrasts", "handover"},
     {"manifest", "runner", "caller", "summary", "comparison", "gates"},
     {"engine", "verdict", "plan"},
     {"launch", "properties"},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import time
 from concurrent.futures import wait
 from functools import partial
@@ -15,6 +14,7 @@ from pytest_experiment_profiler.clients import list_secrets
 from pytest_experiment_profiler.clients.threads import Threads, as_async
 from pytest_experiment_profiler.errors import ExperimentError, RunFolderError, say_error
 from pytest_experiment_profiler.gates import judge_dialogue
+from pytest_experiment_profiler.handover import Handover
 from pytest_experiment_profiler.metrics import read_answers
 from pytest_experiment_profiler.metrics.scores import checked_value, score_record
 from pytest_experiment_profiler.pacing import Pacing
@@ -48,12 +48,6 @@ if TYPE_CHECKING:
     from pytest_experiment_profiler.loop import LoopThread
     from pytest_experiment_profiler.recall import Recall
     from pytest_experiment_profiler.records import Record
-
-TICK_S = 0.2
-"""Seconds between two looks at a run that has nothing to take."""
-
-GATHER_S = 0.02
-"""Seconds for which ended dialogues are gathered: each waking of the taker holds up the calls."""
 
 GRACE_S = 5.0
 """Seconds that calls in flight get when a run is stopped."""
@@ -91,14 +85,10 @@ class Run:
         self._tally = Tally(priced=record["client"] != "mock")
         self._threads = Threads(experiment.concurrency)
         self._held: dict[int, list[Transcript]] = {}
-        self._done: dict[int, list[Transcript]] = {}
-        self._wanted = 0
-        self._gathering = False
+        self._handover = Handover()
         self._numbers: Mapping[str, int] = {}
         self._taken: set[int] = set()
-        self._calls: dict[int, tuple[int, ...]] = {}
         self._told = False
-        self._ready = threading.Condition()
         self._workers: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._started = time.monotonic()
@@ -132,7 +122,7 @@ class Run:
             progress=self.progress,
         )
         self._work = self._loop.submit(self._hold_all(self._list_tasks(dialogues)))
-        self._work.add_done_callback(lambda _: self._wake())
+        self._work.add_done_callback(lambda _: self._handover.end())
 
     def take_transcripts(
         self, idle: Callable[[], object] = lambda: None
@@ -145,8 +135,8 @@ class Run:
             yield from self._read_back()
             return
         number = 0
-        while (transcripts := self._await(number, idle)) is not None:
-            del self._done[number]
+        while (transcripts := self._handover.wait_for(number, idle)) is not None:
+            self._handover.drop(number)
             yield transcripts
             number += 1
 
@@ -161,26 +151,16 @@ class Run:
         Raise RunFolderError where the run broke off before.
         """
         number = self._numbers[dialogue_id]
-        transcripts = self._await(number, idle)
+        transcripts = self._handover.wait_for(number, idle)
         if transcripts is None:
             raise RunFolderError("the run broke off before this dialogue")
         self._taken.add(number)
         return transcripts
 
     def find_line(self, transcript: Transcript) -> int | None:
-        """Tell in which line of responses.jsonl a transcript's last call is going to stand.
-
-        None where an earlier dialogue is not done yet, or there was no call.
-        """
+        """Tell in which line of responses.jsonl a transcript's last call is going to stand."""
         number = self._numbers[transcript.dialogue.dialogue_id]
-        before = [self._calls.get(other) for other in range(number)]
-        own = self._calls.get(number)
-        if own is None or not transcript.turns:
-            return None
-        counts = [count for calls in before if calls is not None for count in calls]
-        if any(calls is None for calls in before):
-            return None
-        return sum(counts) + sum(own[: transcript.repeat + 1])
+        return self._handover.find_line(number, transcript.repeat)
 
     @property
     def is_taken(self) -> bool:
@@ -304,20 +284,6 @@ class Run:
         except TimeoutError:
             return
 
-    def _await(self, number: int, idle: Callable[[], object]) -> list[Transcript] | None:
-        self._wanted = number
-        while True:
-            with self._ready:
-                if number not in self._done and not self._work.done():
-                    self._ready.wait(TICK_S)
-                if number in self._done or self._work.done():
-                    return self._done.get(number)
-            idle()
-
-    def _wake(self) -> None:
-        with self._ready:
-            self._ready.notify_all()
-
     def _list_tasks(self, dialogues: Iterable[Dialogue]) -> Iterator[tuple[int, Dialogue, int]]:
         """Yield (number, dialogue, repeat), each dialogue logged before it is held."""
         for number, dialogue in enumerate(dialogues):
@@ -361,17 +327,8 @@ class Run:
             )
             self.progress.save(write)
             self.progress.errors += transcript.outcome == "error"
-        self._calls[number] = tuple(len(transcript.turns) for transcript in transcripts)
-        with self._ready:
-            self.progress.ended += 1
-            self._done[number] = transcripts
-        if not self._gathering:
-            self._gathering = True
-            asyncio.get_running_loop().call_later(GATHER_S, self._tell)
-
-    def _tell(self) -> None:
-        self._gathering = False
-        self._wake()
+        self.progress.ended += 1
+        self._handover.put(number, transcripts)
 
     def _measure(self, transcript: Transcript) -> dict[str, Value]:
         values: dict[str, Value] = {}

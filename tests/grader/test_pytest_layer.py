@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,8 +19,12 @@ PYTEST = [sys.executable, "-m", "pytest"]
 
 
 def run(*words, cwd, **environment):
+    return start(*PYTEST, str(GRADER), *words, cwd=cwd, **environment)
+
+
+def start(*command, cwd, **environment):
     done = subprocess.run(
-        [*PYTEST, str(GRADER), *words],
+        command,
         cwd=cwd,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
         capture_output=True,
@@ -106,6 +111,18 @@ def test_a_hostile_tree_changes_nothing(tree, words):
     assert code == 1, output
     found = verdict_of(output)
     assert (found["status"], any(found["checks"].values())) == ("fail", False)
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["inside the tree", "beside it"])
+def test_the_order_of_arguments_changes_nothing(request, tree, tmp_path, inside):
+    if not hasattr(request.config.option, "submission"):
+        pytest.skip("the library's plugin doesn't tell pytest of --submission")
+    (tree / "pytest.ini").write_text("[pytest]\naddopts = --collect-only\npythonpath = .\n")
+    program = Path(sys.executable).with_name("pytest")
+    words = ("--submission", str(tree), str(GRADER))
+    code, output = start(program, *words, cwd=tree if inside else tmp_path)
+    assert code == 1, output
+    assert verdict_of(output)["status"] == "fail"
 
 
 def test_a_hostile_environment_changes_nothing(tree, tmp_path):

@@ -1,0 +1,74 @@
+"""Finished dialogues from the loop's thread to the one that waits for them, by number."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_experiment_profiler.experiment import Transcript
+
+TICK_S = 0.2
+"""Seconds between two looks at a run that has nothing to take."""
+
+GATHER_S = 0.02
+"""Seconds for which finished dialogues are gathered before the other thread is woken."""
+
+
+class Handover:
+    """Transcripts by the number of their dialogue; one thread puts, the other takes."""
+
+    def __init__(self) -> None:
+        self._done: dict[int, list[Transcript]] = {}
+        self._calls: dict[int, tuple[int, ...]] = {}
+        self._ready = threading.Condition()
+        self._gathering = False
+        self._is_over = False
+
+    def put(self, number: int, transcripts: list[Transcript]) -> None:
+        """Lay a dialogue's transcripts down; called on the loop."""
+        self._calls[number] = tuple(len(transcript.turns) for transcript in transcripts)
+        self._done[number] = transcripts
+        if not self._gathering:
+            self._gathering = True
+            asyncio.get_running_loop().call_later(GATHER_S, self._tell)
+
+    def end(self) -> None:
+        """Say that nothing more will come."""
+        self._is_over = True
+        with self._ready:
+            self._ready.notify_all()
+
+    def wait_for(self, number: int, idle: Callable[[], object]) -> list[Transcript] | None:
+        """Wait for a dialogue; None: it never comes. `idle` is called now and then meanwhile."""
+        while True:
+            with self._ready:
+                if number not in self._done and not self._is_over:
+                    self._ready.wait(TICK_S)
+                if number in self._done or self._is_over:
+                    return self._done.get(number)
+            idle()
+
+    def drop(self, number: int) -> None:
+        """Forget a dialogue that was taken for good."""
+        del self._done[number]
+
+    def find_line(self, number: int, repeat: int) -> int | None:
+        """Tell in which line of responses.jsonl a repeat's last call is going to stand.
+
+        None where an earlier dialogue is not done yet, or there was no call.
+        """
+        own = self._calls.get(number, ())
+        before = [self._calls.get(other) for other in range(number)]
+        done = [sum(calls) for calls in before if calls is not None]
+        if len(done) < number or not own[repeat : repeat + 1] or not own[repeat]:
+            return None
+        return sum(done) + sum(own[: repeat + 1])
+
+    def _tell(self) -> None:
+        self._gathering = False
+        with self._ready:
+            self._ready.notify_all()
