@@ -23,6 +23,7 @@ LOWER_FLOORS = (
     "selection",
     "admission",
     "budget",
+    "handover",
     "loop",
     "contrasts",
     "dialogues",

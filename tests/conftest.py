@@ -13,7 +13,17 @@ settings.load_profile("repeatable")
 
 pytest_plugins = ["pytester"]
 
-FOREIGN = ("ANTHROPIC_", "PYTEST_ADDOPTS", "TEAMCITY_", "FORCE_COLOR", "NO_COLOR", "COLUMNS")
+FOREIGN = (
+    "CI",
+    "BUILD_NUMBER",
+    "GITHUB_",
+    "ANTHROPIC_",
+    "PYTEST_ADDOPTS",
+    "TEAMCITY_",
+    "FORCE_COLOR",
+    "NO_COLOR",
+    "COLUMNS",
+)
 
 
 @pytest.fixture(autouse=True, scope="session")
