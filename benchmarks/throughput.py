@@ -19,10 +19,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.live.service import KEY, fetch_counts, serve_apart
+from tests.live.service import FILLER, KEY, fetch_counts, serve_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -128,10 +129,10 @@ def as_bare_loop(_manifest: Path, _client: str) -> list[str]:
 SUBJECTS = {"bare loop": as_bare_loop, "pytest": as_pytest, "shell": as_shell}
 
 
-def measure_cpu(folder: Path, count: int, repeats: int) -> Iterator[Row]:
-    """Compare processor time a call, at no delay."""
+def measure_cpu(folder: Path, count: int, repeats: int, answer: str = FILLER) -> Iterator[Row]:
+    """Compare processor time a call, at no delay, with answers of this text."""
     manifest = write_manifest(folder, count)
-    with serve_apart() as url:
+    with serve_apart("--filler", answer) as url:
         rounds = [
             {
                 name: run_process(command(manifest, "anthropic"), manifest.parent, url).cpu_s
@@ -144,9 +145,8 @@ def measure_cpu(folder: Path, count: int, repeats: int) -> Iterator[Row]:
         ratio = best[name] / best["bare loop"]
         turns = ", ".join(f"{found[name] / found['bare loop']:.2f}" for found in rounds)
         said = f"{ratio:.2f} x ({best[name]:.2f} of {best['bare loop']:.2f} ms; by turns {turns})"
-        yield Row(
-            f"CPU a call, N = {count:,}, {name} against bare loop", said, f"{bar} x", ratio <= bar
-        )
+        figure = f"CPU a call, N = {count:,}, {len(answer)} characters, {name} against bare loop"
+        yield Row(figure, said, f"{bar} x", ratio <= bar)
 
 
 def measure_share(folder: Path, count: int, repeats: int) -> Iterator[Row]:
@@ -231,7 +231,8 @@ def measure_exit(folder: Path, count: int, repeats: int) -> Iterator[Row]:
 
 
 MEASURES: dict[str, tuple[Callable[[Path, int, int], Iterator[Row]], int]] = {
-    "cpu": (measure_cpu, 10_000),
+    "cpu": (partial(measure_cpu, answer=MOCK_ANSWER), 10_000),
+    "long": (measure_cpu, 10_000),
     "share": (measure_share, 10_000),
     "delay": (measure_delay, 1_000),
     "memory": (measure_memory, 10_000),
