@@ -37,6 +37,8 @@ def load_package(folder: Path) -> None:
 if __name__ == "__main__":
     load_package(Path(__file__).resolve().parent)
     sys.path = [entry for entry in sys.path if Path(entry) != Path(__file__).resolve().parent]
+    sys.dont_write_bytecode = False  # compiling this package takes longer than importing all of it
     from grader.commands import main
 
+    sys.dont_write_bytecode = True
     sys.exit(main(sys.argv[1:]))

@@ -5,13 +5,18 @@ As a script: build a bundle. Arguments: the file to write, the standard library,
 the last folder will be moved before it is used, and that folder.
 """
 
+from __future__ import annotations
+
 import marshal
 import mmap
 import os
 import sys
-from collections.abc import Iterator
-from types import CodeType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import CodeType
+    from typing import Any
 
 external: Any = sys.modules["_frozen_importlib_external"]
 Entry = tuple[int, int, bool, str]

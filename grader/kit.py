@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import re
@@ -23,6 +22,7 @@ from grader.places import GRADER, UTILITIES, cache_folder
 from grader.workspace import utility_files
 
 if TYPE_CHECKING:
+    import importlib.metadata
     from collections.abc import Callable, Iterable, Sequence
 
     from grader.interpreter import Interpreter
@@ -157,6 +157,8 @@ def _no_caches(_folder: str, names: list[str]) -> set[str]:
 
 def _closure(names: Iterable[str], extras: frozenset[str]) -> list[importlib.metadata.Distribution]:
     """Find installed distributions and all that they require, extras of the first ones included."""
+    import importlib.metadata  # noqa: PLC0415 -- slow, and a kit is built once
+
     found: dict[str, importlib.metadata.Distribution] = {}
     wanted = [(name, extras) for name in names]
     while wanted:

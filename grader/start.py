@@ -4,10 +4,12 @@ Arguments: the folders, joined as in PATH; a bundle of modules, or nothing; the 
 arguments.
 """
 
+import gc
 import os
 import runpy
 import sys
 
+gc.set_threshold(50_000, 20, 20)  # importing makes thousands of objects, and none to collect
 _folders, _bundle = sys.argv[1:3]
 if _bundle:
     sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120 -- start-up
