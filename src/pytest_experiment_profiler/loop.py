@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import threading
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,12 @@ class LoopThread:
         threading.Thread(target=self._serve, name="experiments", daemon=True).start()
 
     def submit(self, work: Coroutine[Any, Any, None]) -> Future[None]:
-        """Start a coroutine on the loop."""
+        """Start a coroutine on the loop.
+
+        What is there now, the SDK's modules above all, is spared the garbage collector's rounds
+        until we close: they took a sixth of a run's processor time.
+        """
+        gc.freeze()
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def call_soon(self, function: Callable[[], None]) -> None:
@@ -52,6 +58,7 @@ class LoopThread:
         if not self._closed.is_set():
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._closed.wait(CLOSE_S)
+            gc.unfreeze()
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
