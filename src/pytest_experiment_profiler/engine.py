@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 GRACE_S = 5.0
 """Seconds that calls in flight get when a run is stopped."""
 
+IDLE_S = 0.1
+"""Seconds between two looks at how a run stands, while dialogues are taken."""
+
 
 class Run:
     """One run of an experiment: started once, its transcripts taken in dataset order."""
@@ -129,16 +132,20 @@ class Run:
     ) -> Iterator[list[Transcript]]:
         """Yield each dialogue's transcripts (one a repeat) in dataset order, waiting for them.
 
-        `idle` is called now and then while there is nothing to take.
+        `idle` is called now and then, not for each dialogue.
         """
         if self.summary is not None:
             yield from self._read_back()
             return
-        number = 0
+        number, idled_at = 0, 0.0
         while (transcripts := self._handover.wait_for(number, idle)) is not None:
             self._handover.drop(number)
             yield transcripts
             number += 1
+            now = time.monotonic()
+            if now - idled_at >= IDLE_S:
+                idled_at = now
+                idle()
 
     def _read_back(self) -> Iterator[list[Transcript]]:
         """Yield what the logs of a finished run hold, for a test that is tried again."""

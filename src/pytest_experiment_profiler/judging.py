@@ -51,7 +51,6 @@ def take_transcripts(item: pytest.Item, run: Run) -> Iterator[list[Transcript]]:
                 status.clear()
             show_hooks(item, run, transcripts)
             yield transcripts
-            status.show(run.standing())
         status.clear()
     except KeyboardInterrupt:
         run.stop("interrupted")

@@ -109,7 +109,6 @@ def _follow(run: Run) -> None:
     try:
         with show_bar(sys.stderr) as show:
             for transcripts in run.take_transcripts(lambda: show(run.standing())):
-                show(run.standing())
                 for transcript in transcripts:
                     if transcript.outcome == "error":
                         say(explain_failure(transcript) + "\n", sys.stderr)
