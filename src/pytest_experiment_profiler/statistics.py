@@ -81,6 +81,8 @@ class _Part(NamedTuple):
 def join_repeats(values: Iterable[Value]) -> Unit:
     """Make one dialogue's part of its values, one a repeat: counts add up, shares are averaged."""
     given = [value for value in values if value is not None]
+    if len(given) == 1:
+        return Unit(*given[0]) if isinstance(given[0], tuple) else Unit(given[0], 1)
     pairs = [value for value in given if isinstance(value, tuple)]
     if pairs:
         return Unit(math.fsum(k for k, _ in pairs), math.fsum(m for _, m in pairs))

@@ -60,13 +60,13 @@ class Series:
     observations: array[float] = field(default_factory=lambda: array("d"))
     clusters: list[str | None] = field(default_factory=list)
 
-    def add(self, unit: Unit) -> None:
+    def add(self, unit: Unit, cluster: str | None = None) -> None:
         """Take one dialogue's part, unless there is none."""
         if unit.numerator or unit.denominator:
             self.numerators.append(float(unit.numerator))
             self.denominators.append(float(unit.denominator))
             self.observations.append(unit.observations or float(unit.denominator))
-            self.clusters.append(unit.cluster)
+            self.clusters.append(cluster)
 
     def units(self) -> list[Unit]:
         """List the parts."""
@@ -108,20 +108,17 @@ class Tally:
         self.dialogues += 1
         cluster = transcripts[0].dialogue.extra.get("cluster")
         name_of_cluster = None if cluster is None else str(cluster)
+        tags = dict.fromkeys(transcripts[0].dialogue.extra.get("tags", ()))
         for name, unit in join_metrics(transcripts, own).items():
             series = self.series if name in self.series else self.own
-            series.setdefault(name, Series()).add(unit._replace(cluster=name_of_cluster))
-            if name in TAGGED:
-                self._add_to_tags(name, unit, transcripts[0])
+            series.setdefault(name, Series()).add(unit, name_of_cluster)
+            for tag in tags if name in TAGGED else ():
+                self.tags.setdefault(tag, {}).setdefault(name, Series()).add(unit)
         for transcript in transcripts:
             self.errors += transcript.outcome == "error"
             self.held += transcript.outcome != "not_run"
             for turn in transcript.turns:
                 self._count_call(turn)
-
-    def _add_to_tags(self, name: str, unit: Unit, transcript: Transcript) -> None:
-        for tag in dict.fromkeys(transcript.dialogue.extra.get("tags", ())):
-            self.tags.setdefault(tag, {}).setdefault(name, Series()).add(unit)
 
     def _count_call(self, turn: Turn) -> None:
         self.calls += 1
@@ -171,12 +168,16 @@ def join_metrics(
     transcripts: Sequence[Transcript], own: Sequence[Mapping[str, Value]]
 ) -> dict[str, Unit]:
     """Give a dialogue's part of every metric, from its transcripts, one a repeat."""
-    units = {name: join_repeats(map(metric, transcripts)) for name, metric in METRICS.items()}
+    found = {name: [metric(t) for t in transcripts] for name, metric in METRICS.items()}
+    units = {name: join_repeats(values) for name, values in found.items()}
     for name in COVERAGES:
-        facts = sum(len(t.facts or ()) for t in transcripts if METRICS[name](t) is not None)
-        units[name] = units[name]._replace(observations=float(facts) or None)
+        counted = zip(transcripts, found[name], strict=True)
+        facts = sum(len(t.facts or ()) for t, value in counted if value is not None)
+        units[name] = Unit(*units[name][:2], float(facts) or None)
     names = {name for values in own for name in values}
-    return units | {name: join_repeats(values.get(name) for values in own) for name in names}
+    for name in names:
+        units[name] = join_repeats([values.get(name) for values in own])
+    return units
 
 
 def summarize(run: Record, tally: Tally, *, reused: int = 0) -> Summary:
