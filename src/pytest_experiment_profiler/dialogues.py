@@ -21,6 +21,7 @@ MAX_PROBLEMS = 20
 
 _LIST_COLUMNS = ("turns", "required_facts", "tags")
 _SPACE = re.compile(r"[ \t\r\n]*")
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 class Row(NamedTuple):
@@ -157,7 +158,7 @@ def _pattern_messages(
 
 def _text_messages(values: Mapping[str, Any]) -> list[str]:
     try:
-        json.dumps(values, ensure_ascii=False).encode()
+        _ENCODER.encode(values).encode()
     except UnicodeEncodeError as error:
         return [f"text holds the lone surrogate {error.object[error.start]!a}, which can't be sent"]
     except (TypeError, ValueError) as error:
