@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich import box
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
 
+from pytest_experiment_profiler.reports.plain import make_plain
 from pytest_experiment_profiler.reports.table import format_value, list_notes, render_table
 from tests.builders import TABLE, make_read_transcript, sum_up
 
@@ -47,6 +54,27 @@ def test_a_terminal_that_lacks_the_characters_gets_plain_ones(encoding):
 def test_a_terminal_that_has_them_gets_the_others(encoding):
     fancy = render_table(make_summary(), encoding)
     assert fancy == TABLE or encoding == "cp437"
+
+
+NAMES = st.text(st.characters(exclude_characters="\n\t"), min_size=1)
+
+
+@given(st.dictionaries(NAMES, st.none() | st.floats(0, 1e6)))
+def test_it_is_the_table_that_rich_draws(values):
+    table = Table("Metric", Column("Value", justify="right"), box=box.HEAVY_HEAD)
+    for name, value in values.items():
+        table.add_row(Text(make_plain(f"own_{name}")), format_value(value))
+    target = StringIO()
+    Console(file=target, width=10_000, color_system=None, legacy_windows=False).print(table)
+    drawn = [line.rstrip() for line in target.getvalue().splitlines()]
+    names = [f"own_{name}" for name in values]
+    summary = make_summary(metrics=names, **dict(zip(names, values.values(), strict=True)))
+    text = render_table(summary)
+    assert text.split("\n")[2:] == drawn
+
+
+def test_a_name_takes_one_line():
+    assert r"│ a\tb\nc │" in render_table(make_summary(metrics=["a\tb\nc"], **{"a\tb\nc": 1.0}))
 
 
 def test_the_title_is_never_wrapped():
