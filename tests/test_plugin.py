@@ -62,6 +62,37 @@ def check_clean(result):
         assert word not in said
 
 
+PRINTING = """
+class Printing:
+    def complete(self, prompt):
+        print("ASKED", prompt.dialogue_id)
+        if prompt.dialogue_id == "d2":
+            raise ClientError("no")
+        return Reply(text="fact0")
+
+
+@pytest.fixture(scope="module")
+def model_client():
+    return Printing()
+"""
+
+
+@pytest.mark.parametrize("capture", ["fd", "sys"])
+def test_what_a_client_prints_is_captured_with_its_experiment(project, capture):
+    add_client(project, PRINTING)
+    result = project.runpytest(f"--experiment={MANIFEST}", f"--capture={capture}")
+    said = result.stdout.str()
+    assert said.count("Captured stdout call") == 1
+    assert [name for name in ("d0", "d1", "d2") if f"ASKED {name}" in said] == ["d0", "d1", "d2"]
+
+
+def test_what_a_client_prints_is_seen_at_once_without_capture(project):
+    add_client(project, PRINTING)
+    said = project.runpytest(f"--experiment={MANIFEST}", "-s").stdout.str()
+    assert "Captured" not in said
+    assert said.count("ASKED") == 3
+
+
 # --- which manifests run
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,17 +28,37 @@ def hold_experiment(
     """Take an experiment's transcripts in order and judge them, a subtest a dialogue."""
     item: Any = request.node
     failed, not_run = 0, 0
-    for transcripts in take_transcripts(item, experiment_run):
-        describe_item(item, transcripts, experiment_run)
-        outcomes = {transcript.outcome for transcript in transcripts}
-        failed += "error" in outcomes or bool(experiment_run.judge(transcripts))
-        not_run += outcomes == {"not_run"}
-        with subtests.test(transcripts[0].dialogue.dialogue_id):
-            judge_dialogue(item, experiment_run, transcripts)
+    with _capturing_once(request):
+        for transcripts in take_transcripts(item, experiment_run):
+            describe_item(item, transcripts, experiment_run)
+            outcomes = {transcript.outcome for transcript in transcripts}
+            failed += "error" in outcomes or bool(experiment_run.judge(transcripts))
+            not_run += outcomes == {"not_run"}
+            with subtests.test(transcripts[0].dialogue.dialogue_id):
+                judge_dialogue(item, experiment_run, transcripts)
     describe_item(item, None, experiment_run)
     lines = [*finish_run(item, experiment_run), *_verdict(experiment_run, failed, not_run)]
     if lines:
         pytest.fail("\n".join(lines), pytrace=False)
+
+
+@contextmanager
+def _capturing_once(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Capture what is printed for the whole experiment.
+
+    Where no fixture does so, pytest captures anew for each subtest, which costs more than the rest
+    of it; and what a client prints comes while another dialogue is judged.
+    """
+    if request.config.getoption("capture", None) not in {"fd", "sys"}:
+        yield
+        return
+    captured: pytest.CaptureFixture[str] = request.getfixturevalue("capsys")
+    try:
+        yield
+    finally:
+        for name, text in zip(("stdout", "stderr"), captured.readouterr(), strict=True):
+            if text:
+                request.node.add_report_section("call", name, text)
 
 
 def take_transcripts(item: pytest.Item, run: Run) -> Iterator[list[Transcript]]:
