@@ -24,13 +24,15 @@ class Handover:
     def __init__(self) -> None:
         self._done: dict[int, list[Transcript]] = {}
         self._calls: dict[int, tuple[int, ...]] = {}
+        self._shapes: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._ready = threading.Condition()
         self._gathering = False
         self._is_over = False
 
     def put(self, number: int, transcripts: list[Transcript]) -> None:
         """Lay a dialogue's transcripts down; called on the loop."""
-        self._calls[number] = tuple(len(transcript.turns) for transcript in transcripts)
+        calls = tuple(len(transcript.turns) for transcript in transcripts)
+        self._calls[number] = self._shapes.setdefault(calls, calls)
         self._done[number] = transcripts
         if not self._gathering:
             self._gathering = True

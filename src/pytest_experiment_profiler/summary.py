@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from array import array
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,6 +19,7 @@ from pytest_experiment_profiler.statistics import (
     geometric_mean_interval,
     join_repeats,
     kind_of,
+    ratio,
     ratio_interval,
 )
 
@@ -53,33 +53,23 @@ RESERVED = frozenset(
 
 @dataclass(slots=True)
 class Series:
-    """A metric's part of each dialogue, in little room: one number or name an entry."""
+    """A metric's part of each dialogue: many dialogues have the same, which is kept once."""
 
-    numerators: array[float] = field(default_factory=lambda: array("d"))
-    denominators: array[float] = field(default_factory=lambda: array("d"))
-    observations: array[float] = field(default_factory=lambda: array("d"))
-    clusters: list[str | None] = field(default_factory=list)
+    counts: Counter[Unit] = field(default_factory=Counter)
 
-    def add(self, unit: Unit, cluster: str | None = None) -> None:
+    def add(self, unit: Unit) -> None:
         """Take one dialogue's part, unless there is none."""
         if unit.numerator or unit.denominator:
-            self.numerators.append(float(unit.numerator))
-            self.denominators.append(float(unit.denominator))
-            self.observations.append(unit.observations or float(unit.denominator))
-            self.clusters.append(cluster)
+            self.counts[unit] += 1
 
     def units(self) -> list[Unit]:
         """List the parts."""
-        parts = zip(
-            self.numerators, self.denominators, self.observations, self.clusters, strict=True
-        )
-        return [Unit(*part) for part in parts]
+        return list(self.counts.elements())
 
     @property
     def value(self) -> float | None:
         """Give the ratio of the sums; None where there is nothing to divide by."""
-        whole = math.fsum(self.denominators)
-        return math.fsum(self.numerators) / whole if whole else None
+        return ratio(self.units())
 
 
 @dataclass(slots=True)
@@ -107,11 +97,11 @@ class Tally:
         """Count one dialogue: its transcripts and own metrics' values, one a repeat."""
         self.dialogues += 1
         cluster = transcripts[0].dialogue.extra.get("cluster")
-        name_of_cluster = None if cluster is None else str(cluster)
         tags = dict.fromkeys(transcripts[0].dialogue.extra.get("tags", ()))
         for name, unit in join_metrics(transcripts, own).items():
             series = self.series if name in self.series else self.own
-            series.setdefault(name, Series()).add(unit, name_of_cluster)
+            clustered = unit if cluster is None else unit._replace(cluster=str(cluster))
+            series.setdefault(name, Series()).add(clustered)
             for tag in tags if name in TAGGED else ():
                 self.tags.setdefault(tag, {}).setdefault(name, Series()).add(unit)
         for transcript in transcripts:
