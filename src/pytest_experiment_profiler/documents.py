@@ -250,7 +250,7 @@ def _properties(demand: Mapping[str, Schema], _schema: Schema, root: Schema) -> 
 
 def _additional(demand: bool | Schema, schema: Schema, root: Schema) -> Test:  # noqa: FBT001
     known = schema.get("properties", {})
-    test = (lambda _: demand) if isinstance(demand, bool) else _make_test(demand, root)
+    test: Test = (lambda _: demand) if isinstance(demand, bool) else _make_test(demand, root)
     return lambda values: (
         not isinstance(values, dict)
         or all(test(value) for key, value in values.items() if key not in known)
