@@ -10,7 +10,7 @@ import time
 from array import array
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pytest_experiment_profiler.errors import RunFolderError
@@ -49,6 +49,11 @@ class Rank(NamedTuple):
     position: int
     repeat: int
     turn: int
+
+    @property
+    def packed(self) -> int:
+        """Give the rank as one number of 64 bits, in the same order."""
+        return self.position << 32 | self.repeat << 16 | self.turn
 
 
 def encode(values: Mapping[str, Any]) -> bytes:
@@ -97,14 +102,15 @@ class LineFile:
     secrets: Sequence[str] = ()
     _descriptor: int = field(init=False)
     _size: int = field(init=False)
-    _index: array[int] = field(init=False)
+    _ranks: array[int] = field(default_factory=lambda: array("q"))
+    _offsets: array[int] = field(default_factory=lambda: array("q"))
+    _lengths: array[int] = field(default_factory=lambda: array("L"))
 
     def __post_init__(self) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
         self._descriptor = os.open(self.path, flags, 0o644)
         self._size = _whole_size(self._descriptor)
         os.ftruncate(self._descriptor, self._size)
-        self._index = array("q")
 
     def append(self, rank: Rank, values: Mapping[str, Any]) -> None:
         """Put one line on disk, whole or not at all; raise OSError where there is no room."""
@@ -123,17 +129,16 @@ class LineFile:
 
     def adopt(self, rank: Rank, offset: int, length: int) -> None:
         """Take over a line that stands in the file already."""
-        self._index.extend((*rank, offset, length))
+        self._ranks.append(rank.packed)
+        self._offsets.append(offset)
+        self._lengths.append(length)
 
     def seal(self) -> None:
         """Close the file with the last line of each rank, in their order."""
         os.fsync(self._descriptor)
         os.close(self._descriptor)
         self._descriptor = -1  # so that a client that comes too late can't write elsewhere
-        index = self._index
-        last = {tuple(index[i : i + 3]): i for i in range(0, len(index), 5)}
-        order = [last[rank] for rank in sorted(last)]
-        spans = [(index[i + 3], index[i + 4]) for i in order]
+        spans = list(self._list_last())
         if _is_gapless(spans, self._size):
             return
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
@@ -144,6 +149,13 @@ class LineFile:
             target.flush()
             os.fsync(target.fileno())
         draft.replace(self.path)
+
+    def _list_last(self) -> Iterator[tuple[int, int]]:
+        """Yield offset and length of the last line of each rank, in their order."""
+        order = sorted(range(len(self._ranks)), key=self._ranks.__getitem__)
+        for number, after in zip_longest(order, order[1:]):
+            if after is None or self._ranks[after] != self._ranks[number]:
+                yield self._offsets[number], self._lengths[number]
 
 
 def _is_gapless(spans: list[tuple[int, int]], size: int) -> bool:
