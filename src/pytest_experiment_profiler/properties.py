@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pytest_experiment_profiler.metrics import fact_coverage
@@ -54,15 +55,21 @@ def list_properties(transcripts: list[Transcript]) -> Iterator[tuple[str, object
     """List a dialogue's numbers as plain data, for JUnit XML and other readers of reports."""
     coverages = [c for c in map(fact_coverage, transcripts) if isinstance(c, float)]
     if coverages:
-        yield "fact_coverage", math.fsum(coverages) / len(coverages)
+        yield _pair("fact_coverage", math.fsum(coverages) / len(coverages))
     labels = [r.label for transcript in transcripts for r in transcript.refusals or ()]
     if labels:
-        yield "refusal", "full" if "full" in labels else max(labels)
+        yield _pair("refusal", "full" if "full" in labels else max(labels))
     replies = [turn.reply for t in transcripts for turn in t.turns if turn.reply]
     counts = [count_tokens(reply.usage) for reply in replies]
     if any(map(any, counts)):
-        yield "input_tokens", sum(sent for sent, _ in counts)
-        yield "output_tokens", sum(received for _, received in counts)
+        yield _pair("input_tokens", sum(sent for sent, _ in counts))
+        yield _pair("output_tokens", sum(received for _, received in counts))
+
+
+@lru_cache(maxsize=1024)
+def _pair(name: str, value: float | str) -> tuple[str, object]:
+    """Make a property; equal ones are one, because pytest keeps each report to the end."""
+    return name, value
 
 
 def list_costs(transcripts: list[Transcript]) -> Iterator[tuple[str, object]]:
@@ -75,4 +82,4 @@ def list_costs(transcripts: list[Transcript]) -> Iterator[tuple[str, object]]:
     ]
     known = [price for price in prices if price is not None]
     if prices and len(known) == len(prices):
-        yield "cost_usd", float(sum(known))
+        yield _pair("cost_usd", float(sum(known)))
