@@ -38,7 +38,8 @@ def describe_item(item: Any, transcripts: list[Transcript] | None, run: Run) -> 
     numbers = list(list_properties(transcripts)) if transcripts else []
     if transcripts and run.record["client"] not in FREE_CLIENTS:
         numbers += list_costs(transcripts)
-    item.user_properties[:] = [("experiment_folder", str(run.folder)), *kind, *numbers]
+    folder = _pair("experiment_folder", str(run.folder))
+    item.user_properties[:] = [folder, *kind, *numbers]
 
 
 def describe_report(item: Any, report: pytest.TestReport) -> None:  # noqa: ANN401
