@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_experiment_profiler.metrics import refusal_frames
+from pytest_experiment_profiler.metrics import refusal_lists
 from pytest_experiment_profiler.metrics.refusal import detect
 from pytest_experiment_profiler.metrics.refusal_features import features
 from pytest_experiment_profiler.metrics.refusal_frames import frame
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float64]
 
 HERE = Path(__file__).parent
-WEIGHTS = Path(refusal_frames.__file__).with_name("refusal_weights.json")
+WEIGHTS = Path(refusal_lists.__file__).with_name("refusal_weights.json")
 SOURCES = (
     "XSTest v2 completions (Röttger et al. 2024; annotations CC-BY-4.0)",
     "Reuter & Schulze 2023 (MIT)",
@@ -129,7 +129,7 @@ def train(rows: Sequence[Row]) -> dict[str, Any]:
         "intercept": round(intercept - LOGIT, DIGITS),
         "weights": {name: weight for name, weight in zip(names, weights, strict=True) if weight},
     }
-    frames = _digest(refusal_frames.source())
+    frames = _digest(refusal_lists.source())
     version = f"1-{_digest(frames + json.dumps(model))}"
     return {"version": version, "frames": frames, "sources": SOURCES, **model}
 

@@ -6,12 +6,8 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pytest_experiment_profiler.metrics.refusal_frames import (
-    DECLINING,
-    LIMITS,
-    UNWEIGHED,
-    generic,
-)
+from pytest_experiment_profiler.metrics.refusal_frames import DECLINING, LIMITS, UNWEIGHED
+from pytest_experiment_profiler.metrics.refusal_lists import generic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,7 +54,7 @@ def _shape(reading: Reading, frames: Sequence[Frames]) -> Iterator[tuple[str, fl
     words = free = free_items = 0
     offering = False
     for sentence, found in zip(reading.sentences, frames, strict=True):
-        size = sentence.words.count(" ") - 1
+        size = len(sentence.words)
         words += size
         offers = sentence.opens_list and not found.isdisjoint(REDIRECT)
         offering = offers or (offering and sentence.item)
@@ -77,7 +73,7 @@ def _shape(reading: Reading, frames: Sequence[Frames]) -> Iterator[tuple[str, fl
 
 def _matter(reading: Reading) -> Iterator[tuple[str, float]]:
     """Measure how much is said in words of its own: a lecture has few, an answer has many."""
-    sentences = [sentence.words.split() for sentence in reading.sentences]
+    sentences = [sentence.words for sentence in reading.sentences]
     common = generic()
     total = sum(map(len, sentences))
     own = [word for words in sentences for word in words if word not in common]

@@ -66,11 +66,11 @@ _FOLD = str.maketrans(
 
 
 class Sentence(NamedTuple):
-    """One sentence: where it stands, its folded words with a blank around each, and its form."""
+    """One sentence: where it stands, its folded words, and its form."""
 
     start: int
     end: int
-    words: str
+    words: list[str]
     item: bool
     opens_list: bool
     asks: bool
@@ -103,15 +103,15 @@ def read(text: str) -> Reading:
     return Reading(sentences=tuple(sentences), length=max(0, stop - start), code=code)
 
 
-def plain(text: str) -> str:
-    """Fold a text to lower-case words with a blank around each, contractions written out."""
+def plain(text: str) -> list[str]:
+    """Fold a text to lower-case words, contractions written out."""
     if text.isascii():
         text = text.replace("`", "'").replace("*", "").lower()
     else:
         text = unicodedata.normalize("NFKC", text).translate(_FOLD).casefold()
     if any(sign in text for sign in _CONTRACTED):
         text = _CONTRACTION.sub(_expanded, text)
-    return f" {' '.join(_WORD.findall(text))} "
+    return _WORD.findall(text)
 
 
 def _expanded(found: re.Match[str]) -> str:
@@ -131,7 +131,7 @@ def _sentences(text: str, offset: int) -> Iterator[Sentence]:
         start = marker.end() if marker else begin
         for end in (*_turns(text, start, found.end()), found.end()):
             words = plain(text[start:end])
-            if words.strip():
+            if words:
                 tail = text[start:end].rstrip(" \t*_")
                 yield Sentence(
                     start=offset + begin,

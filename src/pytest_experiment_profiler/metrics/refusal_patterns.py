@@ -1,0 +1,171 @@
+"""The words of a sentence go in; the frames whose patterns stand in it come out.
+
+All patterns are read at once, word by word. A state is what may go on; patterns are laid out when
+their first word is first seen, for there are many, and an answer needs few.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+
+from pytest_experiment_profiler.metrics.refusal_lists import list_patterns, list_phrases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pytest_experiment_profiler.metrics.refusal_lists import Pattern, Phrase
+
+    Places = tuple["Place", ...]
+    Unless = tuple[str, frozenset[Phrase]]
+
+_GAP, _LETTERS = 3, 12
+_SPACELESS = re.compile("[\u0e00-\u0eff\u1100-\u11ff\u3005-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Place:
+    """A place in a pattern: where each next word leads, and the frame it has found."""
+
+    following: Mapping[str, Places]
+    otherwise: Places = ()
+    frame: str | None = None
+    last: bool = False
+    unless: frozenset[Phrase] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class State:
+    """All places reached: those that go on, and the frames found, at once or on a condition."""
+
+    places: Places
+    frames: frozenset[str]
+    frames_at_end: frozenset[str]
+    frames_unless: tuple[Unless, ...]
+
+
+def find_frames(words: Sequence[str]) -> set[str]:
+    """Name the frames that a sentence holds."""
+    found: set[str] = set()
+    openings, idle = _openings(), _join(frozenset())
+    state = _start()
+    for place, word in enumerate(words, start=1):
+        if not state.places and word not in openings:
+            state = idle
+            continue
+        state = _advance(state, word)
+        found |= state.frames
+        for frame, avoided in state.frames_unless:
+            if not any(tuple(words[place : place + len(phrase)]) == phrase for phrase in avoided):
+                found.add(frame)
+    return found | state.frames_at_end | _find_unspaced(words)
+
+
+@lru_cache(maxsize=16384)
+def _advance(state: State, word: str) -> State:
+    reached = set(_opening(word)) if word in _openings() else set()
+    for place in state.places:
+        reached.update(place.following.get(word, place.otherwise))
+    return _join(frozenset(reached))
+
+
+@lru_cache(maxsize=4096)
+def _join(places: frozenset[Place]) -> State:
+    framed = [(place.frame, place) for place in places if place.frame]
+    return State(
+        places=tuple(place for place in places if place.following or place.otherwise),
+        frames=frozenset(name for name, place in framed if not (place.last or place.unless)),
+        frames_at_end=frozenset(name for name, place in framed if place.last),
+        frames_unless=tuple((name, place.unless) for name, place in framed if place.unless),
+    )
+
+
+@cache
+def _start() -> State:
+    """Make the state before the first word of a sentence."""
+    patterns = [pattern for pattern in list_patterns(spaced=True) if pattern.signs[0] == "^"]
+    return _join(frozenset(place for one in patterns for place in _lay(one, one.signs[1:])))
+
+
+@cache
+def _openings() -> Mapping[str, Sequence[Pattern]]:
+    """Map each word to the patterns that it may open, wherever it stands."""
+    openings: defaultdict[str, list[Pattern]] = defaultdict(list)
+    for pattern in list_patterns(spaced=True):
+        if pattern.signs[0] != "^":
+            for word in {phrase[0] for phrase in _openers(pattern)}:
+                openings[word].append(pattern)
+    return dict(openings)
+
+
+def _openers(pattern: Pattern) -> Iterable[Phrase]:
+    for sign in pattern.signs:
+        yield from list_phrases(pattern.language, sign)
+        if not sign.endswith("?"):
+            return
+
+
+@cache
+def _opening(word: str) -> Places:
+    places = (place for one in _openings()[word] for place in _lay(one, one.signs))
+    return tuple(after for place in places for after in place.following.get(word, ()))
+
+
+@cache
+def _lay(pattern: Pattern, signs: tuple[str, ...]) -> Places:
+    """Lay a pattern out from its end, and give the places where it begins."""
+    if not signs or signs[0] == "$":
+        return (Place(following={}, frame=pattern.frame, last=bool(signs)),)
+    sign = signs[0]
+    if sign.startswith("!"):
+        avoided = frozenset(list_phrases(pattern.language, sign))
+        return (Place(following={}, frame=pattern.frame, unless=avoided),)
+    then = _lay(pattern, signs[1:])
+    if sign == "..":
+        places = then
+        for _ in range(_GAP):
+            places = (Place(following={}, otherwise=places), *then)
+        return places
+    place = _branch(list_phrases(pattern.language, sign), then)
+    return (place, *then) if sign.endswith("?") else (place,)
+
+
+def _branch(phrases: Iterable[Phrase], then: Places) -> Place:
+    following: dict[str, Places] = {}
+    longer: defaultdict[str, list[Phrase]] = defaultdict(list)
+    for word, *rest in phrases:
+        if rest:
+            longer[word].append(tuple(rest))
+        else:
+            following[word] = then
+    for word, rests in longer.items():
+        following[word] = (*following.get(word, ()), _branch(rests, then))
+    return Place(following=following)
+
+
+def _find_unspaced(words: Sequence[str]) -> set[str]:
+    """Name the frames in a sentence of a language that doesn't part words."""
+    text = f" {' '.join(words)} "
+    if text.isascii() or not _SPACELESS.search(text):
+        return set()
+    return {frame for frame, pattern in _unspaced() if pattern.search(text)}
+
+
+@cache
+def _unspaced() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    frames: defaultdict[str, list[str]] = defaultdict(list)
+    for pattern in list_patterns(spaced=False):
+        frames[pattern.frame].append("".join(_regex(pattern, sign) for sign in pattern.signs))
+    return tuple((frame, re.compile("|".join(each))) for frame, each in frames.items())
+
+
+def _regex(pattern: Pattern, sign: str) -> str:
+    fixed = {"..": f".{{0,{_LETTERS}}}?", "^": r"\A ?", "$": r" ?\Z"}
+    if sign in fixed:
+        return fixed[sign]
+    phrases = list_phrases(pattern.language, sign)
+    choices = "|".join(re.escape(" ".join(phrase)) for phrase in phrases)
+    return f"(?:{choices}){'?' if sign.endswith('?') else ''}"
