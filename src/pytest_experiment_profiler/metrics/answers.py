@@ -7,14 +7,15 @@ from bisect import bisect_left
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pytest_experiment_profiler.metrics.likeness import is_slip
+from pytest_experiment_profiler.metrics.likeness import find_slips
 from pytest_experiment_profiler.metrics.numerals import is_number
-from pytest_experiment_profiler.metrics.tokens import Tokens, tokenize
+from pytest_experiment_profiler.metrics.tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    Likeness = Callable[[str, str], bool]
+    from pytest_experiment_profiler.metrics.likeness import Likeness
+    from pytest_experiment_profiler.metrics.wordings import Row
 
 Span = tuple[int, int]
 
@@ -32,19 +33,7 @@ class Answer:
     @cached_property
     def tokens(self) -> Tokens:
         """The words and numbers."""
-        return tokenize(self.text)
-
-    @cached_property
-    def _lowered(self) -> str:
-        return self.tokens.folded.text.casefold()
-
-    @cached_property
-    def _stream(self) -> str:
-        return f" {' '.join(self.tokens.keys)} "
-
-    @cached_property
-    def _compact(self) -> str:
-        return "".join(self.tokens.keys)
+        return Tokens(self.text)
 
     @cached_property
     def _numbers(self) -> tuple[list[int], list[int]]:
@@ -54,28 +43,19 @@ class Answer:
         return starts, sorted(tokens.ends[place] for place in numbers)
 
     @cached_property
-    def _places(self) -> dict[str, list[int]]:
-        places: dict[str, list[int]] = {}
-        for place, key in enumerate(self.tokens.keys):
-            places.setdefault(key, []).append(place)
-        return places
-
-    @cached_property
-    def _by_letter(self) -> dict[str, list[str]]:
-        words: dict[str, list[str]] = {}
-        for key in list(self._places)[:_MOST_COMPARED]:
-            words.setdefault(key[0], []).append(key)
-        return words
+    def _vocabulary(self) -> list[str]:
+        return sorted(list(dict.fromkeys(self.tokens.keys))[:_MOST_COMPARED])
 
     def find_written(self, text: str) -> Span | None:
         """Find a wording as it is written, between the bounds of words and numbers."""
-        if not text or text not in self._lowered:
+        written = self.tokens.lowered
+        if not text or text not in written:
             return None
-        end = len(self._lowered.rstrip())
+        end = len(written.rstrip())
         last = end - len(text)
-        if self._lowered.startswith(text, last) and not self._lowered[last - 1 : last].strip():
+        if written.startswith(text, last) and not written[last - 1 : last].strip():
             return last, end
-        for found in re.finditer(_bounded(text), self._lowered):
+        for found in re.finditer(_bounded(text), written):
             start, end = found.span()
             if not (self._is_in_number(start) or self._is_in_number(end)):
                 return start, end
@@ -87,30 +67,31 @@ class Answer:
         before = bisect_left(starts, place) - 1
         return before >= 0 and place < ends[before]
 
-    def find_row(self, keys: Sequence[str]) -> Span | None:
+    def find_row(self, row: Row) -> Span | None:
         """Find keys next to each other."""
-        start = self._stream.find(f" {' '.join(keys)} ")
-        if start < 0:
-            return None
-        first = self._stream.count(" ", 0, start)
-        return self.cover(range(first, first + len(keys)))
+        start = self.tokens.stream.find(row.keys)
+        return None if start < 0 else self._cover_row(start, row.keys)
 
-    def find_joined(self, keys: Sequence[str]) -> Span | None:
+    def find_joined(self, row: Row) -> Span | None:
         """Find keys next to each other, wherever the gaps between them are."""
-        letters = "".join(keys)
-        if letters not in self._compact:
+        if row.letters not in self.tokens.letters:
             return None
-        found = re.search(f" {' ?'.join(map(re.escape, letters))} ", self._stream)
-        if not found:
-            return None
-        first = self._stream.count(" ", 0, found.start())
-        return self.cover(range(first, first + found[0].count(" ") - 1))
+        pattern = f" {' ?'.join(map(re.escape, row.letters))} "
+        found = re.search(pattern, self.tokens.stream)
+        return self._cover_row(found.start(), found[0]) if found else None
+
+    def _cover_row(self, start: int, keys: str) -> Span:
+        first = self.tokens.stream.count(" ", 0, start)
+        return self.cover(range(first, first + keys.count(" ") - 1))
 
     def find_near(self, keys: Sequence[str], width: int) -> Span | None:
         """Find all keys within so many tokens, in any order, slips of the pen allowed."""
-        found = [self.places_like(key, is_slip) for key in keys]
-        if not all(found):
-            return None
+        found: list[list[int]] = []
+        for key in keys:
+            places = self.places_like(key, find_slips)
+            if not places:
+                return None
+            found.append(places)
         marks = sorted((place, which) for which, places in enumerate(found) for place in places)
         counts = [0] * len(keys)
         missing, left = len(keys), 0
@@ -125,16 +106,17 @@ class Answer:
                 return self.cover((marks[left][0], place))
         return None
 
-    def places_like(self, key: str, is_like: Likeness) -> list[int]:
+    def places_like(self, key: str, likeness: Likeness) -> list[int]:
         """Find the places of a key, and of the words that are like it."""
-        if is_number(key):
-            return self._places.get(key, [])
-        places = self._alike.get((key, is_like))
+        places = self._alike.get((key, likeness))
         if places is None:
-            others = (word for word in self._by_letter.get(key[0], ()) if is_like(key, word))
-            words = dict.fromkeys((key, *others))
-            places = sorted(place for word in words for place in self._places.get(word, ()))
-            self._alike[key, is_like] = places
+            words = {key}
+            if not is_number(key):
+                words.update(likeness(key, self._vocabulary))
+            absent = len(words) == 1 and f" {key} " not in self.tokens.stream
+            keys = [] if absent else self.tokens.keys
+            places = [place for place, word in enumerate(keys) if word in words]
+            self._alike[key, likeness] = places
         return places
 
     def cover(self, places: Iterable[int]) -> Span:

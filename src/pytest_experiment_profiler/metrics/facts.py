@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.experiment import Fact, FactMatch, FactMode
 from pytest_experiment_profiler.metrics.answers import Answer, Span
-from pytest_experiment_profiler.metrics.likeness import is_inflection, is_same, is_short_form
+from pytest_experiment_profiler.metrics.likeness import find_inflections, find_same, is_short_form
 from pytest_experiment_profiler.metrics.numerals import is_number
 from pytest_experiment_profiler.metrics.patterns import check_pattern, search
 from pytest_experiment_profiler.metrics.vocabulary import LIGHT, MONTH_NAMES, TITLES
@@ -69,18 +69,22 @@ def _find(wordings: Sequence[str], answer: Answer, mode: FactMode) -> Span | Non
         spans = (_find_exact(wording, answer.text) for wording in wordings)
         return next((span for span in spans if span), None)
     read = [read_wording(wording) for wording in wordings]
-    ways: tuple[Way, ...] = (_find_said, _find_near)
-    if mode == "lenient":
-        # Who lists many wordings has listed the parts that will do.
-        share = _SHARE if len(wordings) <= _MANY else _SHARE_OF_MANY
-        ways += (_find_year, partial(_find_part, share=share))
-    for way in ways:
+    for way in _ways(mode, many=len(wordings) > _MANY):
         for wording in read:
             span = way(wording, answer)
             if span:
                 return answer.tokens.folded.origin(*span)
     invisible = [one for one, wording in zip(wordings, read, strict=True) if not wording.text]
     return _find(invisible, answer, "exact") if invisible else None
+
+
+@cache
+def _ways(mode: FactMode, *, many: bool) -> tuple[Way, ...]:
+    if mode == "strict":
+        return _find_said, _find_near
+    # Who lists many wordings has listed the parts that will do.
+    part = partial(_find_part, share=_SHARE_OF_MANY if many else _SHARE)
+    return _find_said, _find_near, _find_year, part
 
 
 def _find_exact(wording: str, text: str) -> Span | None:
@@ -96,11 +100,12 @@ def _find_exact(wording: str, text: str) -> Span | None:
 
 def _find_said(wording: Wording, answer: Answer) -> Span | None:
     """Find the words of a wording in a row."""
-    for find in (answer.find_row, answer.find_joined):
-        for row in wording.rows:
-            span = find(row)
-            if span:
-                return span
+    for row in wording.rows:
+        if span := answer.find_row(row):
+            return span
+    for row in wording.rows:
+        if span := answer.find_joined(row):
+            return span
     return answer.find_written(wording.text)
 
 
@@ -122,7 +127,7 @@ def _find_year(wording: Wording, answer: Answer) -> Span | None:
     if month is None or year is None or any(not is_number(key) for key in keys if key != month):
         return None
     said = ("", "", *answer.tokens.keys)
-    for place in answer.places_like(year, is_same):
+    for place in answer.places_like(year, find_same):
         earlier, before = said[place : place + 2]
         if before not in MONTH_NAMES or (before == month and not is_number(earlier)):
             return answer.cover((place,))
@@ -144,8 +149,8 @@ def _find_part(wording: Wording, answer: Answer, share: float) -> Span | None:
 def _places(word: Word, answer: Answer) -> list[int]:
     """Find a word, or another form of it; a name only where it is written as one."""
     if not word.name:
-        return answer.places_like(word.key, is_inflection)
-    places = answer.places_like(word.key, is_same)
+        return answer.places_like(word.key, find_inflections)
+    places = answer.places_like(word.key, find_same)
     text, starts = answer.tokens.folded.text, answer.tokens.starts
     return places if text.islower() else [at for at in places if not text[starts[at]].islower()]
 

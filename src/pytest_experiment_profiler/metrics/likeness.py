@@ -1,34 +1,52 @@
-"""Two words go in; whether one may stand for the other comes out."""
+"""A word and the words of a text go in; those that may stand for it come out."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
 from pytest_experiment_profiler.metrics.vocabulary import ENDINGS, NICKNAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    Likeness = Callable[[str, Sequence[str]], Iterator[str]]
 
 _SHORTEST, _LONG = 5, 9
 _STEM = 4
+_LAST = "\U0010ffff"
 
 
-def is_same(one: str, other: str) -> bool:
-    """Tell whether two words are the same."""
-    return one == other
+def find_same(_word: str, _vocabulary: Sequence[str]) -> Iterator[str]:
+    """Find no other word than the same."""
+    return iter(())
 
 
-def is_slip(one: str, other: str) -> bool:
-    """Tell whether two words differ by one letter at most, or by two if they are long."""
-    shorter = min(len(one), len(other))
-    if one == other or shorter < _SHORTEST or one[0] != other[0]:
-        return one == other
-    return _is_within(one, other, 1 if shorter < _LONG else 2)
+def find_slips(word: str, vocabulary: Sequence[str]) -> Iterator[str]:
+    """Find the words that differ by one letter at most, or by two if they are long."""
+    if len(word) < _SHORTEST:
+        return
+    for other in _find_beginning(word[0], vocabulary):
+        shorter = min(len(word), len(other))
+        if shorter >= _SHORTEST and _is_within(word, other, 1 if shorter < _LONG else 2):
+            yield other
 
 
-def is_inflection(one: str, other: str) -> bool:
-    """Tell whether two words differ by a usual ending at most."""
-    if one == other or one[:_STEM] != other[:_STEM]:
-        return one == other
-    return any(
-        one[end:] in ENDINGS and other[end:] in ENDINGS
-        for end in range(_common(one, other), _STEM - 1, -1)
-    )
+def find_inflections(word: str, vocabulary: Sequence[str]) -> Iterator[str]:
+    """Find the words that differ by a usual ending at most."""
+    if len(word) >= _STEM:
+        for other in _find_beginning(word[:_STEM], vocabulary):
+            if any(
+                word[end:] in ENDINGS and other[end:] in ENDINGS
+                for end in range(_common(word, other), _STEM - 1, -1)
+            ):
+                yield other
+
+
+def _find_beginning(start: str, vocabulary: Sequence[str]) -> Sequence[str]:
+    """Find the words that begin so, which stand in a row."""
+    first = bisect_left(vocabulary, start)
+    return vocabulary[first : bisect_left(vocabulary, f"{start}{_LAST}", first)]
 
 
 def is_short_form(one: str, other: str) -> bool:

@@ -49,35 +49,32 @@ def merge_numbers(tokens: list[Token], text: str) -> list[Token]:
     """Join the words of each number to one token: "two hundred and five", "2.5 million"."""
     merged: list[Token] = []
     place = 0
-    while place < len(tokens):
+    last = len(tokens) - 1
+    while place <= last:
         token = tokens[place]
-        if is_number(token[0]):
-            token, place = _scale(token, tokens, place + 1, text)
-        elif token[0] in NUMBER_WORDS:
-            token, place = _read_words(tokens, place, text)
+        key = token[0]
+        place += 1
+        if key[0] == "#":
+            if place <= last and tokens[place][0] in SCALES:
+                token, place = _scale(token, tokens, place, text)
+        elif key in NUMBER_WORDS:
+            token, place = _read_words(tokens, place - 1, text)
         else:
             merged.append(token)
-            place += 1
             continue
-        if merged and _is_minus(merged):
+        if merged and merged[-1][0] == "minus" and not is_number(merged[-2:][0][0]):
             token = (f"#-{token[0][1:]}", merged.pop()[1], token[2])
         merged.append(token)
     return merged
 
 
-def _is_minus(merged: list[Token]) -> bool:
-    """Tell "minus five" from "ten minus five"."""
-    return merged[-1][0] == "minus" and not is_number(merged[-2:][0][0])
-
-
 def _scale(number: Token, tokens: list[Token], place: int, text: str) -> tuple[Token, int]:
     digits = number[0][1:]
-    scale = SCALES.get(tokens[place][0]) if place < len(tokens) else None
-    if scale is None or len(digits) > _LONGEST or not digits[-1:].isdigit():
+    if len(digits) > _LONGEST or not digits[-1:].isdigit():
         return number, place
     if not _joins(number, tokens[place], text):
         return number, place
-    scaled = plain_number(f"{Decimal(digits) * scale:f}")
+    scaled = plain_number(f"{Decimal(digits) * SCALES[tokens[place][0]]:f}")
     return (f"#{scaled}", number[1], tokens[place][2]), place + 1
 
 

@@ -1,207 +1,170 @@
-"""A text goes in; its words and numbers come out, alike however they were written."""
+"""A text goes in; its words and numbers come out, alike however they were written.
+
+Most of a text is plain words, which need but be parted, at blanks and most signs, into pieces. The
+rest is scanned: the regions, which are runs of pieces that hold or stand beside something else.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import compress
+from bisect import bisect_left, bisect_right
+from functools import cached_property, lru_cache
+from itertools import accumulate, compress
+from operator import add
+from string import ascii_letters, ascii_lowercase, ascii_uppercase, digits
+from typing import TYPE_CHECKING, TypeVar
 
-from pytest_experiment_profiler.metrics.folding import Folded, fold
-from pytest_experiment_profiler.metrics.numerals import (
-    Token,
-    is_number,
-    merge_numbers,
-    order_dates,
-    plain_number,
-)
-from pytest_experiment_profiler.metrics.vocabulary import (
-    AFTER_NUMBER,
-    AFTER_UNIT,
-    CURRENCIES,
-    MONTH_NAMES,
-    NUMBER_WORDS,
-    SAME,
-    SPEEDS,
-    SUFFIXES,
-)
+from pytest_experiment_profiler.metrics.folding import fold
+from pytest_experiment_profiler.metrics.scanning import SPACELESS, scan
+from pytest_experiment_profiler.metrics.vocabulary import BESIDE_NUMBERS, NUMBER_WORDS, SAME
 
-SPACELESS = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3041-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
-    "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
-)
-"""Letters of scripts that don't part words, or hang endings on them: each is a token."""
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
-_LETTER = rf"[^\W\d_{SPACELESS}]"
-_PART = rf"(?:{_LETTER}|[\u0900-\u0963\u0970-\u0dff])"
-_TOKEN = re.compile(
-    rf"""
-    [\ ,\n]*+                       # passed here, for no kind of token begins with these
-    (?: (?P<plain> (?=[A-Za-z])[A-Z]*+[a-z]*+(?=[\ ,;:!?)\n]) )
-      | (?P<word>
-            {_LETTER}(?:\.{_LETTER})+(?!{_PART}|\d)                      # U.S.A.
-          | [A-Za-z](?:\+\+|[+#])(?!\w)                                  # C++
-          | (?!(?:at|by|in|is|of|on|to|was)\d)(?:[a-z]{{1,3}}|[A-Z]{{1,3}})\d\w*  # H2O
-          | (?<![^\W_])[a-z]{{2,}}(?=[A-Z][a-z]{{2}})                    # a link glued to a word
-          | {_PART}+
-        )
-      | (?P<date> \d{{4}}-\d\d?-\d\d?(?![\w/-]) | \d\d?([./])\d\d?\4\d{{4}}(?![\w/]) )
-      | (?<=[$\u20ac\u00a3\u00a5])(?P<price> \d+(?:\.\d+)?[mMbB](?!\w) )
-      | (?P<noted> (?:1\d|20)\d\d(?=\d\d?\.(?!\d)) )                  # a year glued to a footnote
-      | (?P<number>
-            (?:(?<![^\s(])-)?
-            (?: \d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?(?!\d|,\d)
-              | \d{{1,3}}(?:\.\d{{3}}){{2,}}(?!\d)
-              | \d{{1,3}}(?:[\ ']\d{{3}})+(?!\d)
-              | (?<!\d,)\d+,\d{{1,2}}(?!\d|,\d)
-              | \d*\.?\d+
-            )
-            (?: (?P<scale> [kK]|\ ?(?:bn|mn|tn) )(?!\w) | (?P<suffix> st|nd|rd|th|'?s|[dD])(?!\w) )?
-        )
-      | (?P<sign> [$\u20ac\u00a3\u00a5%\u00b0] )
-      | (?P<letter> [{SPACELESS}] )
-    )
-    """,
-    re.VERBOSE,
+    from pytest_experiment_profiler.metrics.numerals import Token
+
+    Region = tuple[int, int]
+
+T = TypeVar("T")
+
+_PARTING = "".join(set(map(chr, range(128))).difference(ascii_letters, digits, "'.$%+#"))
+_PARTED = bytes.maketrans(
+    f"{ascii_uppercase}{_PARTING}".encode(), f"{ascii_lowercase}{' ' * len(_PARTING)}".encode()
 )
-_ELIDED = frozenset({*"cdjlmnst", "qu", "dell", "nell", "dall", "sull", "all"})
-_LONGEST_ELIDED = max(map(len, _ELIDED))
-_CAPITALS = {"US": "usa"}
-_DROPPED = frozenset({"a", "an", "the", "per"})
-_LONGEST_CACHED = 40
-_SPELLING = {"-", "."}
-_MONTHS = {f"{number}": name for number, name in enumerate(MONTH_NAMES, start=1)}
+_SYMBOL = re.compile(rf"[^\w\x00-\x7f\u20ac\u00a3\u00a5\u00b0\u0900-\u0dff{SPACELESS}]")
+_UNPLAIN = re.compile(r"[^a-z ]+")
+_CAPITAL = re.compile(
+    r"[A-Z](?:(?<=[a-z]{2}[A-Z])[a-z]{2}"  # a link glued to a word
+    r"|(?<=(?<![A-Za-z])U)S(?![A-Za-z])"
+    r"|(?<=(?<![A-Za-z])A)(?![A-Za-z])(?:(?<=\w A)|(?<=[.-]A)|(?=[.-])))"
+)
+_CONTRACTED = {"'s ": "   "} | {f"'{end} ": f" {end} " for end in ("t", "re", "ll", "ve", "m", "d")}
+_RENAMED = SAME | dict.fromkeys(("a", "an", "the", "per"), "") | {"A": "a"}
 _SHORTEST_STEM = 3
-_SHORT_YEAR = 2
-_YEAR = 4
+_LONGEST_CACHED = 40
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Tokens:
-    """The words and numbers of a text: their keys, and their places in the folded text."""
+    """The words and numbers of a text: their keys, and their places in the folded text.
 
-    folded: Folded
-    keys: tuple[str, ...]
-    starts: tuple[int, ...]
-    ends: tuple[int, ...]
+    `stream` is the keys, each between blanks, `letters` the keys without any, `lowered` the text.
+    """
 
+    def __init__(self, text: str) -> None:
+        """Take the text as it came."""
+        self.folded = fold(text)
+        plain = self.folded.text
+        if not plain.isascii():
+            plain = _SYMBOL.sub(" ", plain)
+        self._is_plain = plain.isascii()
+        if self._is_plain:
+            plain = plain.encode("ascii").translate(_PARTED).decode("ascii")
+        self._parted = f"{plain} ".replace(". ", "  ")
+        if "'" in plain:
+            for end, parted in _CONTRACTED.items():
+                self._parted = self._parted.replace(end, parted)
+        self._pieces = self._parted.split(" ")
+        self._scanned: list[tuple[Region, list[Token]]] = []
+        self._names = self._name_pieces()
+        self.keys = list(filter(None, self._names))
+        self.stream = f" {' '.join(self.keys)} "
+        self.letters = "".join(self.keys)
+        self.lowered = self.folded.text.casefold()
 
-def tokenize(text: str) -> Tokens:
-    """Read the words and numbers of a text."""
-    folded = fold(text)
-    tokens, numeric = _scan(folded.text)
-    if numeric:
-        tokens = _measure(order_dates(merge_numbers(tokens, folded.text)))
-    names = [_name(token[0]) for token in tokens]
-    return Tokens(
-        folded=folded,
-        keys=tuple(filter(None, names)),
-        starts=tuple(token[1] for token in compress(tokens, names)),
-        ends=tuple(token[2] for token in compress(tokens, names)),
-    )
+    def _name_pieces(self) -> list[str]:
+        """Tell what each piece goes by; one that counts for nothing has no name."""
+        rename = _RENAMED.get
+        names = [_name(one) if one[-1:] == "s" else rename(one, one) for one in self._pieces]
+        for first, last in self._regions():
+            start = self._ends[first - 1] + 1 if first else 0
+            tokens = scan(self.folded.text, start, self._ends[last - 1])
+            self._scanned.append(((first, last), tokens))
+        scanned = (
+            [
+                _name(key) if key[-1] == "s" or "." in key else rename(key, key)
+                for key, _, _ in tokens
+            ]
+            for _, tokens in self._scanned
+        )
+        return self._splice(names, scanned)
 
+    @cached_property
+    def starts(self) -> list[int]:
+        """Where each token starts."""
+        starts = [0, *map((1).__add__, self._ends)]
+        scanned = ([start for _, start, _ in tokens] for _, tokens in self._scanned)
+        return list(compress(self._splice(starts, scanned), self._names))
 
-def _scan(text: str) -> tuple[list[Token], bool]:
-    """Read the tokens as they are written, and whether there are numbers among them."""
-    tokens: list[Token] = []
-    numeric = False
-    for found in _TOKEN.finditer(text):
-        kind = found.lastgroup or ""
-        literal = found[kind]
-        start, end = found.span(kind)
-        if kind in {"plain", "word"}:
-            key = _CAPITALS.get(literal) or literal.casefold()
-            numeric = numeric or key in NUMBER_WORDS
-            if len(key) > _LONGEST_ELIDED or not _is_clitic(key, text, start, end):
-                letter = literal == "A" and _is_letter(text, start, end)
-                tokens.append(("A" if letter else key, start, end))
-        elif kind in {"sign", "letter"}:
-            tokens.append((literal, start, end))
-        elif literal.isdecimal():
-            numeric = True
-            tokens.append((f"#{literal.lstrip('0') or 0}", start, end))
-        else:
-            numeric = True
-            tokens += [(key, start, end) for key in _read_digits(found, kind, literal)]
-    return tokens, numeric
+    @cached_property
+    def ends(self) -> list[int]:
+        """Where each token ends."""
+        scanned = ([end for _, _, end in tokens] for _, tokens in self._scanned)
+        return list(compress(self._splice(self._ends, scanned), self._names))
 
+    def _splice(self, values: list[T], scanned: Iterable[list[T]]) -> list[T]:
+        """Put the values of what was scanned in the place of those of its pieces."""
+        if not self._scanned:
+            return values
+        spliced: list[T] = []
+        done = 0
+        for ((first, last), _), found in zip(self._scanned, scanned, strict=True):
+            spliced += values[done:first]
+            spliced += found
+            done = last
+        return spliced + values[done:]
 
-def _is_clitic(key: str, text: str, start: int, end: int) -> bool:
-    """Tell the s of "Paris's" and the l of "l'Oise"."""
-    if text[end : end + 1] == "'":
-        return key in _ELIDED and text[end + 1 : end + 2].isalpha()
-    return key == "s" and text[start - 1 : start] == "'"
+    @cached_property
+    def _ends(self) -> list[int]:
+        return list(map(add, accumulate(map(len, self._pieces)), range(len(self._pieces))))
 
+    def _regions(self) -> list[Region]:
+        """Find what must be scanned, one region apart from the next."""
+        if not self._is_plain:
+            return [(0, len(self._pieces))]
+        pieces = self._pieces
+        regions: list[Region] = []
+        for found, end in sorted([*self._unplain(), *self._number_words()]):
+            first, last = found, end
+            done = regions[-1][1] if regions else 0
+            while first > done and pieces[first - 1] in BESIDE_NUMBERS:
+                first -= 1
+            last = max(last, done)
+            while last < len(pieces) and pieces[last] in BESIDE_NUMBERS:
+                last += 1
+            if regions and first <= done:
+                regions[-1] = regions[-1][0], last
+            else:
+                regions.append((first, last))
+        return regions
 
-def _is_letter(text: str, start: int, end: int) -> bool:
-    """Tell the A of "vitamin A" and "B-A-R" from that of "A vitamin"."""
-    spelled = text[start - 1 : start] in _SPELLING or text[end : end + 1] in _SPELLING
-    return spelled or (text[start - 1 : start] == " " and text[start - 2].isalnum())
+    def _unplain(self) -> Iterator[Region]:
+        """Find the pieces between blanks that hold more than words."""
+        text = self.folded.text
+        spots = [found.span() for found in _UNPLAIN.finditer(self._parted)]
+        spots += [found.span() for found in _CAPITAL.finditer(text)]
+        blank = text.replace("\n", " ") if spots else ""
+        done = 0
+        for start, end in sorted(spots):
+            if end > done:
+                begin = max(blank.rfind(" ", done, start) + 1, done)
+                done = blank.find(" ", end)
+                done = len(text) if done < 0 else done
+                yield bisect_left(self._ends, begin), bisect_right(self._ends, done)
 
-
-def _read_digits(found: re.Match[str], kind: str, literal: str) -> tuple[str, ...]:
-    if len(literal) > _LONGEST_CACHED:
-        return (f"#{plain_number(literal)}",)
-    if kind == "date":
-        return _read_date(literal)
-    scale = literal[-1] if kind == "price" else found["scale"]
-    return _read_number(literal, scale, found["suffix"])
-
-
-@lru_cache(maxsize=4096)
-def _read_number(literal: str, scale: str | None, suffix: str | None) -> tuple[str, ...]:
-    digits = plain_number(literal.removesuffix(scale or suffix or ""))
-    if scale:
-        return f"#{digits}", SUFFIXES[scale.strip().lower()]
-    if suffix in {"st", "nd", "rd", "th"}:
-        return (f"#{digits}th",)
-    if suffix in {"s", "'s"}:
-        return (f"#19{digits}s" if len(digits) == _SHORT_YEAR else f"#{digits}s",)
-    return (f"{digits}d" if suffix else f"#{digits}",)
-
-
-@lru_cache(maxsize=4096)
-def _read_date(literal: str) -> tuple[str, ...]:
-    """Read the parts of a date in digits, and name its month if there is but one way to."""
-    first, second, third = (part.lstrip("0") or "0" for part in re.split("[-./]", literal))
-    if literal[_YEAR] == "-":
-        day, month, year = third, second, first
-    elif "." in literal or first not in _MONTHS:
-        day, month, year = first, second, third
-    else:
-        day, month, year = second, first, third
-    if month in _MONTHS and ("/" not in literal or day not in _MONTHS):
-        return f"#{day}", _MONTHS[month], f"#{year}"
-    return f"#{first}", f"#{second}", f"#{third}"
-
-
-def _measure(tokens: list[Token]) -> list[Token]:
-    """Name the units beside numbers, and put a currency behind its number."""
-    measured: list[Token] = []
-    last = ""
-    for key, start, end in tokens:
-        if is_number(key):
-            priced = last in CURRENCIES and not is_number(measured[-2:][0][0])
-            price = [measured.pop()] if priced else []
-            measured += [(key, start, end), *price]
-        elif not is_number(last) and last not in AFTER_UNIT:
-            measured.append(("%" if key == "cent" and last == "per" else key, start, end))
-        elif key in SPEEDS:
-            measured += [(unit, start, end) for unit in SPEEDS[key]]
-        else:
-            measured.append((AFTER_NUMBER.get(key, key), start, end))
-        last = key
-    return measured
+    def _number_words(self) -> Iterator[Region]:
+        if not NUMBER_WORDS.isdisjoint(self._pieces):
+            for place, piece in enumerate(self._pieces):
+                if piece in NUMBER_WORDS:
+                    yield place, place + 1
 
 
 @lru_cache(maxsize=65536)
 def _name_short(word: str) -> str:
     """Give the name that a word goes by: its abbreviation, unit or singular; "" for none."""
-    if word in _DROPPED or word[0] == "#":
-        return "" if word in _DROPPED else word
-    same = SAME.get(word)
-    if same:
-        return same
+    if word[0] == "#":
+        return word
+    if word in _RENAMED:
+        return _RENAMED[word]
     word = word.replace(".", "").casefold()
     if len(word) <= _SHORTEST_STEM or word[-1] != "s" or word[-2] in "sui":
         return word

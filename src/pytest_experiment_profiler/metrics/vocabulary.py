@@ -134,6 +134,17 @@ AFTER_NUMBER = _table("""
 AFTER_UNIT = _set("km mile metre degree degrees °")
 SPEEDS = {"kmh": ("km", "hour"), "kph": ("km", "hour"), "mph": ("mile", "hour")}
 
+BESIDE_NUMBERS = NUMBER_WORDS.union(
+    MONTHS,
+    CURRENCIES,
+    AFTER_NUMBER,
+    AFTER_UNIT,
+    SPEEDS,
+    ("minus", "and", "of", "per", "cent"),
+    ("bn", "mn", "tn", ""),
+)
+"""What a number beside it may change, or it the number; between two pieces may be nothing."""
+
 LIGHT = _set("""
     of in on at to for by with from into and or but nor as is are was were be been being it its his
     her their our your my he she they we you this that these those which who whom whose what when

@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_experiment_profiler.metrics.numerals import is_number
-from pytest_experiment_profiler.metrics.tokens import SPACELESS, tokenize
+from pytest_experiment_profiler.metrics.scanning import SPACELESS
+from pytest_experiment_profiler.metrics.tokens import Tokens
 from pytest_experiment_profiler.metrics.vocabulary import (
     LIGHT,
     MONTH_NAMES,
@@ -43,16 +44,23 @@ class Word(NamedTuple):
     fixed: bool
 
 
+class Row(NamedTuple):
+    """Keys in a row, each between blanks, and the same without any."""
+
+    keys: str
+    letters: str
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wording:
     """A wording, read: as it is written, its variants, and the words that carry it.
 
-    `rows` are the keys of the variants in their order, `bags` those of some weight; `words` are
+    `rows` are the keys of the variants, `bags` those of some weight; `words` are
     the words of the wording without asides and titles, empty where words aren't parted.
     """
 
     text: str
-    rows: tuple[Keys, ...]
+    rows: tuple[Row, ...]
     bags: tuple[Keys, ...]
     words: tuple[Word, ...]
 
@@ -63,17 +71,23 @@ def read_wording(wording: str) -> Wording:
     bare = _without_asides(wording)
     core = " ".join(_without_titles([word for word in bare.split() if _bare(word) != "the"]))
     variants = dict.fromkeys((wording, bare, core, *_variants(wording, bare, core)))
-    rows = [row for row in (tokenize(variant).keys for variant in variants) if row]
+    rows = [row for row in (tuple(Tokens(variant).keys) for variant in variants) if row]
     roman = [(*row[:-1], _LETTERS[row[-1].strip("#th")]) for row in rows if _is_ordinal(row)]
-    folded = tokenize(wording).folded.text
+    folded = Tokens(wording).folded.text
     words = () if _SPACELESS.search(folded) else tuple(_words(core))
     bags = [_weighty(row) for row in rows] if any(word.key not in LIGHT for word in words) else []
     return Wording(
         text=folded.casefold().strip(),
-        rows=tuple(dict.fromkeys((*rows, *roman))),
+        rows=tuple(
+            Row(f" {' '.join(row)} ", "".join(row)) for row in dict.fromkeys((*rows, *roman))
+        ),
         bags=tuple(dict.fromkeys(bags)),
         words=words,
     )
+
+
+def _row(keys: Keys) -> Row:
+    return Row(f" {' '.join(keys)} ", "".join(keys))
 
 
 def _without_asides(wording: str) -> str:
@@ -140,7 +154,7 @@ def _weighty(row: Keys) -> Keys:
 
 
 def _words(core: str) -> Iterable[Word]:
-    tokens = tokenize(core)
+    tokens = Tokens(core)
     text = tokens.folded.text
     words: dict[str, Word] = {}
     for key, start, end in zip(tokens.keys, tokens.starts, tokens.ends, strict=True):
