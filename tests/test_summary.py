@@ -72,6 +72,13 @@ EXAMPLES: dict[str, Any] = {
         [[make(1, 1), make(0, 1, "e", repeat=1)]],
         {"fact_coverage": 1.0, "error_rate": 0.5},
     ),
+    "errors by all that was attempted, however many repeats a dialogue got": (
+        [
+            [make(0, 1, "e"), make_transcript(not_run="stopped", repeat=1)],
+            [make(1, 1), make(1, 1, repeat=1)],
+        ],
+        {"fact_coverage": 1.0, "error_rate": 1 / 3},
+    ),
 }
 
 

@@ -88,8 +88,8 @@ def truncated_rate(transcript: Transcript) -> Value:
 
 
 def error_rate(transcript: Transcript) -> Value:
-    """Give 1 for a dialogue that ended in an error, 0 for one that didn't, None if not run."""
-    return None if transcript.outcome == "not_run" else float(transcript.outcome == "error")
+    """Count a dialogue that ended in an error, and that it was attempted; None if not run."""
+    return None if transcript.outcome == "not_run" else _share(transcript.outcome == "error", 1)
 
 
 def _share(part: int, whole: int) -> Value:
