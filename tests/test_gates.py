@@ -145,7 +145,7 @@ class TestValues:
         results = judge({"fact_coverag": {"min": 0.1}, "zzz": {"no_regression": {"margin": 1}}})
 
         assert [result.sentence for result in results] == [
-            "there is no metric fact_coverag (did you mean fact_coverage?)",
+            "there is no metric fact_coverag (did you mean 'fact_coverage'?)",
             "there is no metric zzz",
         ]
         assert not any(result.holds for result in results)

@@ -26,8 +26,8 @@ FLOORS = (
     {"records"},
     {"dialogues", "runlog", "recall", "statistics", "pairing", "pricing", "hooks", "provenance"}
     | {"admission", "budget", "doubts", "models", "selection"},
-    {"clients", "metrics", "reports", "pacing", "loop", "contrasts", "handover"},
-    {"manifest", "runner", "caller", "summary", "comparison", "gates"},
+    {"clients", "metrics", "reports", "pacing", "loop", "contrasts", "gates", "handover"},
+    {"manifest", "runner", "caller", "summary", "comparison"},
     {"engine", "verdict", "plan"},
     {"launch", "properties"},
     {"orders", "options", "distribution", "terminal", "judging"},

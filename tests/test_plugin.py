@@ -538,13 +538,42 @@ def test_hooks_of_a_folder_are_for_its_manifests(project):
     assert "length" not in read_summary(project)
 
 
-@pytest.mark.parametrize("name", ["fact_coverage", "counts", "geometric_mean"])
-def test_a_metrics_name_may_be_taken(project, name):
-    add_client(project, f"def pytest_experiment_metrics():\n    return {{{name!r}: len}}\n")
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        *(
+            (f"{{{name!r}: len}}", f"can't be named '{name}'")
+            for name in ("fact_coverage", "counts", "geometric_mean", "outcome", "max_error_rate")
+        ),
+        ("{1: len}", "name is a word, not 1"),
+        ("{'a\\nb': len}", r"name is a word, not 'a\nb'"),
+        ("{'words': 5}", "the own metric 'words' is no function"),
+        ("[len]", "gives functions by name, not list"),
+    ],
+)
+def test_what_cannot_be_an_own_metric_is_refused_before_a_call(project, given, said):
+    add_client(project, f"def pytest_experiment_metrics():\n    return {given}\n")
     result = project.runpytest(f"--experiment={MANIFEST}")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f"*can't be named '{name}'*"])
+    assert said in result.stdout.str()
     check_clean(result)
+    assert not (project.path / "runs").exists()
+
+
+def test_gates_name_metrics_that_are_there(project):
+    gates = {"length": {"min": 13, "max": 100}, "lengt": {"min": 1}}
+    write_project(project.path / "gated", gates=gates)
+    add_client(project, HOOKS, "gated")
+    result = project.runpytest("gated")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*there is no metric 'lengt' (did you mean 'length'[?])"])
+    check_clean(result)
+    del gates["lengt"]
+    shutil.rmtree(project.path / "gated" / "demo_data")
+    write_project(project.path / "gated", gates=gates)
+    result = project.runpytest("gated")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["gate: length 12.0000 is below its minimum of 13"])
 
 
 def test_a_metric_that_fails_is_told_below_the_table(project):

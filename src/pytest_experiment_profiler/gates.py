@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from pytest_experiment_profiler.documents import Fault, find_near, suggest
 from pytest_experiment_profiler.statistics import Absent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator
 
     from pytest_experiment_profiler.contrasts import Contrast
     from pytest_experiment_profiler.experiment import Interval
@@ -29,6 +30,7 @@ WHY_NULL = {
 WHY_NULL_ALONE = {
     "fact_coverage": "the dialogue expects no facts or is not complete",
     "refusal_rate": "the dialogue has no reply",
+    "geometric_mean": "fact_coverage or refusal_rate has none",
 }
 
 
@@ -45,6 +47,21 @@ class GateResult:
     value: float | None
     limit: float | None
     sentence: str
+
+
+def find_unknown(gates: object, known: Collection[str]) -> Iterator[Fault]:
+    """Find the metrics that gates name and that aren't `known`; the gates need not be valid."""
+    if not isinstance(gates, Mapping):
+        return
+    for steps, named, others in (
+        (("gates",), gates, NOT_METRICS),
+        (("gates", "dialogue"), gates.get("dialogue"), frozenset[str]()),
+    ):
+        allowed = sorted({*known, *others})
+        for name in named if isinstance(named, Mapping) else ():
+            if name not in allowed:
+                message = f"there is no metric {name!r}{suggest(name, allowed)}"
+                yield Fault((*steps, name), message, at_key=True)
 
 
 def judge_run(
@@ -103,9 +120,8 @@ def _judge_values(
     why_null: Mapping[str, str],
 ) -> Iterator[GateResult]:
     if metric not in metrics:
-        near = get_close_matches(metric, metrics, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        yield _result(metric, "failed", None, None, f"there is no metric {metric}{hint}")
+        sentence = f"there is no metric {metric}{find_near(metric, metrics)}"
+        yield _result(metric, "failed", None, None, sentence)
         return
     for key in ("min", "max"):
         if key in limits:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_experiment_profiler import manifest
+from pytest_experiment_profiler import manifest, orders
 from pytest_experiment_profiler.documents import find_near
-from pytest_experiment_profiler.errors import ManifestError
+from pytest_experiment_profiler.errors import ManifestError, UsageError
 from pytest_experiment_profiler.judging import hold_dialogue, hold_experiment, judge_gates
 from pytest_experiment_profiler.reports.plain import make_plain
 from pytest_experiment_profiler.selection import choose_layout, name_node
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterator, Mapping
 
-    from pytest_experiment_profiler.experiment import Transcript
+    from pytest_experiment_profiler.experiment import Metric, Transcript
 
 MANIFESTS = pytest.StashKey[dict[str, Path]]()
 """The manifest of each experiment id that was collected in a session."""
@@ -34,12 +34,15 @@ class ManifestFile(pytest.Module):
 
     obj = None
     checked: manifest.Checked
+    own_metrics: Mapping[str, Metric]
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         """Check the manifest and its dataset, and yield its experiment."""
+        root = self.config.rootpath
         try:
-            self.checked = manifest.check_manifest(self.path, self.config.rootpath)
-        except ManifestError as error:
+            self.own_metrics = orders.find_own_metrics(self.ihook)
+            self.checked = manifest.check_manifest(self.path, root, self.own_metrics)
+        except (ManifestError, UsageError) as error:
             raise self.CollectError(make_plain(str(error))) from None
         name = self.checked.experiment.experiment_id
         first = self.session.stash.setdefault(MANIFESTS, {}).setdefault(name, self.path)

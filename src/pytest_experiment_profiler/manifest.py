@@ -10,12 +10,14 @@ from pytest_experiment_profiler import dialogues, documents
 from pytest_experiment_profiler.doubts import Doubts
 from pytest_experiment_profiler.errors import ManifestError, Problem
 from pytest_experiment_profiler.experiment import Budget, Experiment
+from pytest_experiment_profiler.gates import find_unknown
+from pytest_experiment_profiler.metrics import METRICS
 from pytest_experiment_profiler.metrics.facts import check_pattern
 from pytest_experiment_profiler.models import load_models, takes_temperature
 from pytest_experiment_profiler.reports.plain import make_plain, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 METRIC_NAMES = ("fact_coverage", "geometric_mean", "refusal_rate")
 
@@ -35,11 +37,11 @@ class Checked:
         return _stamp(self.experiment.dataset_path) == self.stamp
 
 
-def check_manifest(path: Path, fallback: Path) -> Checked:
+def check_manifest(path: Path, fallback: Path, own_metrics: Iterable[str] = ()) -> Checked:
     """Read a manifest and look through its dataset.
 
-    Paths in it are tried relative to its folder, then to `fallback`. Raise ManifestError with all
-    problems of both files.
+    Paths in it are tried relative to its folder, then to `fallback`; its gates may name
+    `own_metrics`, too. Raise ManifestError with all problems of both files.
     """
     document = _read_document(path)
     faults = list(documents.check(document.values, "manifest"))
@@ -47,6 +49,7 @@ def check_manifest(path: Path, fallback: Path) -> Checked:
         raise ManifestError(_problems(path, document, faults))
     values = document.values
     faults += [*_metric_faults(values), *_temperature_faults(values)]
+    faults += find_unknown(values.get("gates"), {*METRIC_NAMES, *METRICS, *own_metrics})
     dataset, missing = _find(values.get("dataset_path"), "dataset_path", path, fallback)
     faults += missing
     mock, missing = _find(values.get("mock_responses"), "mock_responses", path, fallback)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -35,6 +36,7 @@ class Ordered(Protocol):
     config: pytest.Config
     session: pytest.Session
     checked: Checked
+    own_metrics: Mapping[str, Metric]
     path: Path
 
     @property
@@ -57,7 +59,7 @@ def start_run(
         base_url=choose_client(file).base_url if ours else None,
         output=_output(file),
         loop=loop,
-        own_metrics=_own_metrics(file),
+        own_metrics=file.own_metrics,
         resume=config.getoption("--experiment-resume"),
         session=_workers(config).get("testrunuid"),
         selected=selected,
@@ -144,11 +146,19 @@ def _workers(config: pytest.Config) -> dict[str, Any]:
     return getattr(config, "workerinput", {})
 
 
-def _own_metrics(file: Ordered) -> dict[str, Metric]:
+def find_own_metrics(hook: Any) -> dict[str, Metric]:  # noqa: ANN401 -- pluggy's caller of hooks
+    """Ask the hooks around a manifest for own metrics; raise UsageError where one can't be."""
     metrics: dict[str, Metric] = {}
-    for found in file.ihook.pytest_experiment_metrics():
+    for found in hook.pytest_experiment_metrics():
+        if not isinstance(found, Mapping):
+            kind = type(found).__name__
+            raise UsageError(f"pytest_experiment_metrics gives functions by name, not {kind}")
         for name, metric in found.items():
+            if not isinstance(name, str) or not name.strip() or not name.isprintable():
+                raise UsageError(f"an own metric's name is a word, not {name!r}")
             if name in metrics or name in RESERVED or name in METRICS:
                 raise UsageError(f"an own metric can't be named {name!r}: the name is taken")
+            if not callable(metric):
+                raise UsageError(f"the own metric {name!r} is no function")
             metrics[name] = metric
     return metrics
