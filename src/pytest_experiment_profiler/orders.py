@@ -64,7 +64,7 @@ def start_run(
         session=_workers(config).get("testrunuid"),
         selected=selected,
         budget=_session_budget(file),
-        baseline=find_baseline(file),
+        baseline=find_baseline(file, selected),
         intersection=config.getoption("--experiment-intersection"),
     )
     return launch.start_run(file.checked, setting)
@@ -108,7 +108,7 @@ def describe_plan(file: Ordered, selected: tuple[str, ...] | None) -> list[str]:
     return [f"{experiment.experiment_id}: {line}" for line in plan.lines()]
 
 
-def find_baseline(file: Ordered) -> RunScores | None:
+def find_baseline(file: Ordered, selected: tuple[str, ...] | None) -> RunScores | None:
     """Read the run to compare with, if one was named; raise UsageError if it can't be compared."""
     path = file.config.getoption("--experiment-baseline")
     if not path:
@@ -117,10 +117,12 @@ def find_baseline(file: Ordered) -> RunScores | None:
     baseline = comparison.find_baseline(
         Path(file.config.invocation_params.dir, path), experiment.experiment_id
     )
+    dialogues = read_dialogues(experiment.dataset_path)
+    wanted = None if selected is None else frozenset(selected)
     comparison.check_comparable(
         baseline,
         experiment,
-        read_dialogues(experiment.dataset_path),
+        (d for d in dialogues if wanted is None or d.dialogue_id in wanted),
         name_definitions(),
         intersection=file.config.getoption("--experiment-intersection"),
     )

@@ -143,12 +143,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if unknown:
         raise pytest.UsageError(*unknown)
     if session.config.getoption("--experiment-baseline"):
-        from pytest_experiment_profiler import orders  # noqa: PLC0415 -- see pytest_addhooks
+        from pytest_experiment_profiler import items, orders  # noqa: PLC0415 -- see pytest_addhooks
         from pytest_experiment_profiler.errors import UsageError  # noqa: PLC0415
 
         try:
             for file in _manifests(session.items):
-                orders.find_baseline(file)
+                orders.find_baseline(file, items.find_selected(file))
         except UsageError as error:
             raise pytest.UsageError(str(error)) from None
 

@@ -495,6 +495,18 @@ def test_a_partial_run_is_no_baseline(project):
     assert project.take_calls() == []
 
 
+def test_some_dialogues_are_compared_only_where_asked_for(project):
+    project.run(MANIFEST, "--experiment-output=kept")
+    project.take_calls()
+    words = [*ids("d1", "d4"), "--experiment-baseline=kept"]
+    result = project.run(*words)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "4 dialogues only in the baseline: d0, d2, d3 and 1 more" in result.stderr.str()
+    assert project.take_calls() == []
+    project.run(*words, "--experiment-intersection").assert_outcomes(passed=2)
+    assert project.partial_summary()["comparison"]["pairs"] == 2
+
+
 def test_a_baseline_named_by_its_folder_is_the_whole_run(project):
     project.run(MANIFEST)
     project.run(*ids("d1"))
