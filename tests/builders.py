@@ -23,6 +23,7 @@ from pytest_experiment_profiler.experiment import (
     Transcript,
     Turn,
 )
+from pytest_experiment_profiler.metrics.own import Own
 from pytest_experiment_profiler.provenance import experiment_record
 from pytest_experiment_profiler.summary import Tally, summarize, summary_record
 
@@ -126,7 +127,7 @@ def sum_up(
     tally = Tally(priced=priced)
     for number, transcripts in enumerate(dialogues):
         held = transcripts if isinstance(transcripts, list) else [transcripts]
-        tally.add(held, [own[number] if own else {} for _ in held])
+        tally.add(held, [Own(values=own[number] if own else {}) for _ in held])
     total = len(dialogues)
     run = {
         "client": client,

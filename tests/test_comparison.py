@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_experiment_profiler.comparison import compare_runs, comparison_record
+from pytest_experiment_profiler.comparison import (
+    compare_runs,
+    comparison_record,
+    parse_comparison,
+)
 from pytest_experiment_profiler.errors import RunFolderError, UsageError
 from pytest_experiment_profiler.experiment import Fact, Transcript
+from pytest_experiment_profiler.metrics.own import Own
 from pytest_experiment_profiler.metrics.scores import score_record
 from pytest_experiment_profiler.records import dialogue_record
 from tests.builders import make_read_transcript
@@ -48,7 +53,7 @@ def write_run(
         {name: column[place] for name, column in (own or {}).items()}
         for place in range(len(transcripts))
     ]
-    scores = [score_record(t, v) for t, v in zip(transcripts, values, strict=True)]
+    scores = [score_record(t, Own(values=v)) for t, v in zip(transcripts, values, strict=True)]
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps(run))
     for name, records in (("dialogues", dialogues.values()), ("scores", scores)):
@@ -290,6 +295,21 @@ class TestOwnMetrics:
         assert (found.pairs, found.kind) == (2, "proportion")
         assert (found.baseline, found.candidate) == near(1 / 3, 1)
 
+    def test_one_that_failed_is_left_out_and_said_so(self, tmp_path):
+        transcripts = transcripts_of([3] * 3, "n" * 3)
+        runs = [
+            write_run(tmp_path / name, transcripts, {"length": [1.0, 2.0, 3.0], "odd": [0.0] * 3})
+            for name in ("a", "b")
+        ]
+        path = tmp_path / "b" / "scores.jsonl"
+        text = path.read_text("utf-8").replace("}\n", ', "metric_errors": {"odd": "no"}}\n')
+        path.write_text(text, "utf-8")
+        comparison = compare_runs(*runs)
+
+        assert comparison.notes == ("odd, which failed in the candidate",)
+        assert "length" in comparison.metrics
+        assert "odd" not in comparison.metrics
+
     def test_few_changes_of_any_size(self, tmp_path):
         transcripts = transcripts_of([3] * 3, "n" * 3)
         before = write_run(tmp_path / "a", transcripts, {"length": [10.5, 20.5, 30.5]})
@@ -307,6 +327,24 @@ class TestOwnMetrics:
         after = write_run(tmp_path / "b", transcripts, {"length": rows[::-1]})
 
         assert "this run can detect 5" in compare_runs(before, after).metrics["length"].words
+
+
+class TestRecord:
+    def test_the_keys_of_the_contract(self, before, after):
+        record = json.loads(json.dumps(comparison_record(compare_runs(before, after))))
+        keys = {"difference", "low", "high", "p", "p_adjusted", "mde", "verdict", "gained", "lost"}
+
+        for metric in ("fact_coverage", "refusal_rate", "geometric_mean"):
+            assert keys <= set(record[metric])
+        assert record["fact_coverage"]["gained"] == ["d10"]
+
+    def test_it_is_read_back_and_judged_by_other_gates(self, before, after):
+        found = compare_runs(before, after, gates=ON_COVERAGE)
+        record = json.loads(json.dumps(comparison_record(found)))
+        both = ON_COVERAGE | {"refusal_rate": {"max": 1}}
+
+        assert parse_comparison(record, after, ON_COVERAGE) == found
+        assert parse_comparison(record, after, both) == compare_runs(before, after, gates=both)
 
 
 class TestObstacles:

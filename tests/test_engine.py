@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 
 import pytest
@@ -373,6 +374,9 @@ ODD_METRICS = {
     "infinite": lambda _: float("inf"),
     "three": lambda _: (1.0, 2.0, 3.0),
     "list": lambda _: [1.0],
+    "number as text": lambda _: "5",
+    "huge": lambda _: 1e308,
+    "leaves": lambda _: sys.exit(1),
     "pair of none": lambda _: (None, 1.0),
 }
 

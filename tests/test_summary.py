@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_experiment_profiler.documents import load_schema
 from pytest_experiment_profiler.experiment import Reply
+from pytest_experiment_profiler.metrics.own import Own
+from pytest_experiment_profiler.metrics.scores import score_record
 from pytest_experiment_profiler.summary import RESERVED
 from tests.builders import make_prompt, make_read_transcript, make_transcript, make_turn, sum_up
 
@@ -179,11 +182,15 @@ def test_an_own_metric_without_values_is_null():
     assert "brevity" in found["metrics"]
 
 
-def test_own_metrics_cannot_take_a_key_of_the_summary():
+def test_own_metrics_cannot_take_a_key_that_says_something_else():
     keys = set(sum_up(make(1, 1)))
     metrics = {"fact_coverage", "refusal_rate", "fact_coverage_micro", "fact_coverage_answered"}
     metrics |= {"error_rate", "empty_rate", "truncated_rate"}
     assert keys - metrics <= RESERVED
+    scores = set(score_record(make(1, 1), Own(errors={"odd": "why"})))
+    assert scores - metrics <= RESERVED
+    gates = load_schema("gates")["properties"]["gates"]["properties"]
+    assert set(gates) <= RESERVED
 
 
 def answer(model, **usage):

@@ -5,23 +5,31 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_experiment_profiler.contrasts import BOTH, COVERAGE, REFUSALS, Pair, contrast_all
+from pytest_experiment_profiler.contrasts import (
+    BOTH,
+    COVERAGE,
+    REFUSALS,
+    Contrast,
+    Pair,
+    contrast_all,
+    judge_all,
+)
 from pytest_experiment_profiler.errors import RunFolderError, UsageError
-from pytest_experiment_profiler.metrics.scores import own_values
+from pytest_experiment_profiler.metrics.scores import parse_own
 from pytest_experiment_profiler.records import dialogue_record, parse_dialogue
 from pytest_experiment_profiler.runlog import read_records, read_run
 from pytest_experiment_profiler.statistics import Unit, join_repeats
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
-    from pytest_experiment_profiler.contrasts import Contrast
-    from pytest_experiment_profiler.experiment import Dialogue, Experiment, Value
+    from pytest_experiment_profiler.experiment import Dialogue, Experiment
+    from pytest_experiment_profiler.metrics.own import Own
     from pytest_experiment_profiler.records import Record
 
 SETTINGS = {
@@ -50,15 +58,16 @@ class _Repeat(NamedTuple):
     complete: bool
     facts: tuple[int, int]
     refusals: tuple[int, int]
-    own: Mapping[str, Value]
+    own: Own
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunScores:
-    """All that a comparison needs of a run."""
+    """All that a comparison needs of a run; `failed` are own metrics that have an error."""
 
     folder: Path
     metrics: tuple[str, ...]
+    failed: frozenset[str] = frozenset()
     settings: Mapping[str, Any]
     gates: Mapping[str, Any]
     dialogues: Mapping[str, Scored]
@@ -108,13 +117,16 @@ def find_baseline(path: Path, experiment_id: str) -> RunScores:
     Raise UsageError where there is none, or none that is whole.
     """
     below = path / experiment_id
-    folder = below if (below / "run.json").exists() else path
+    return read_baseline(below if (below / "run.json").exists() else path)
+
+
+def read_baseline(folder: Path) -> RunScores:
+    """Read a run that others are compared with; raise UsageError where it is not whole."""
     try:
-        summary = json.loads((folder / "summary.json").read_text("utf-8"))
-        status = summary["status"]
+        status = json.loads((folder / "summary.json").read_text("utf-8"))["status"]
         scores = read_scores(folder)
     except (OSError, ValueError, KeyError, TypeError, RunFolderError) as error:
-        raise UsageError(f"{path} is no baseline: no whole run folder ({error})") from error
+        raise UsageError(f"{folder} is no baseline: no whole run folder ({error})") from error
     if status != "complete":
         raise UsageError(f"{folder} is no baseline: its run is {status}")
     return scores
@@ -136,6 +148,7 @@ def read_scores(folder: Path) -> RunScores:
     return RunScores(
         folder=folder,
         metrics=metrics,
+        failed=frozenset(n for held in repeats.values() for r in held for n in r.own.errors),
         settings=settings | {"definitions_version": _definitions_version(folder, run)},
         gates=gates,
         dialogues={d.dialogue_id: _scored(d, repeats[d.dialogue_id]) for d in dialogues},
@@ -175,7 +188,7 @@ def _repeat(record: Record) -> _Repeat:
         complete=record["outcome"] == "ok",
         facts=(sum(found), len(found)),
         refusals=(sum(refused), len(refused)),
-        own=own_values(record),
+        own=parse_own(record),
     )
 
 
@@ -193,11 +206,11 @@ def _definitions_version(folder: Path, run: Record) -> object:
 def _scored(dialogue: Dialogue, repeats: Sequence[_Repeat]) -> Scored:
     cluster = dialogue.extra.get("cluster")
     name = None if cluster is None else str(cluster)
-    names = {name for repeat in repeats for name in repeat.own}
+    names = {name for repeat in repeats for name in repeat.own.values}
     units = {
         COVERAGE: _coverage([repeat.facts for repeat in repeats if repeat.complete]),
         REFUSALS: Unit(*_add_up([repeat.refusals for repeat in repeats])),
-        **{own: join_repeats(repeat.own.get(own) for repeat in repeats) for own in names},
+        **{own: join_repeats(repeat.own.values.get(own) for repeat in repeats) for own in names},
     }
     return Scored(
         content=_hash(dialogue),
@@ -229,6 +242,7 @@ def compare(
     intersection: bool = False,
 ) -> Comparison:
     """Compare two runs that were read; see `compare_runs`."""
+    gates = candidate.gates if gates is None else gates
     metrics, obstacles = _find_obstacles(baseline, candidate, intersection=intersection)
     ids, left_out = _match(baseline, candidate)
     old, new = baseline.dialogues, candidate.dialogues
@@ -238,8 +252,8 @@ def compare(
         candidate=candidate.folder,
         pairs=len(ids),
         left_out=left_out,
-        notes=tuple(obstacles),
-        metrics=contrast_all(pairs, metrics, candidate.gates if gates is None else gates),
+        notes=(*obstacles, *_failures(baseline, candidate)),
+        metrics=contrast_all(pairs, metrics, gates),
     )
 
 
@@ -271,6 +285,28 @@ def comparison_record(comparison: Comparison) -> Record:
         "left_out": asdict(comparison.left_out),
         "notes": list(comparison.notes),
     }
+
+
+def parse_comparison(record: Record, candidate: Path, gates: Mapping[str, Any]) -> Comparison:
+    """Read a comparison back from `summary.json`, and judge it by these gates."""
+    contrasts = {
+        name: Contrast(**{f.name: _as_tuple(values[f.name]) for f in fields(Contrast)})
+        for name, values in record.items()
+        if isinstance(values, dict) and "verdict" in values
+    }
+    left_out = {name: tuple(ids) for name, ids in record["left_out"].items()}
+    return Comparison(
+        baseline=Path(record["baseline"]),
+        candidate=candidate,
+        pairs=record["pairs"],
+        left_out=LeftOut(**left_out),
+        notes=tuple(record["notes"]),
+        metrics=judge_all(contrasts, gates),
+    )
+
+
+def _as_tuple(value: Any) -> Any:  # noqa: ANN401 -- the value of any field
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _match(baseline: RunScores, candidate: RunScores) -> tuple[list[str], LeftOut]:
@@ -319,4 +355,10 @@ def _agreeing_metrics(baseline: RunScores, candidate: RunScores) -> tuple[list[s
 
 def _measured(run: RunScores) -> set[str]:
     own = {name for dialogue in run.dialogues.values() for name in dialogue.units}
-    return {*run.metrics} | (own - {*SETTINGS})
+    return {*run.metrics} | (own - {*SETTINGS} - run.failed)
+
+
+def _failures(baseline: RunScores, candidate: RunScores) -> Iterator[str]:
+    for run, which in ((baseline, "baseline"), (candidate, "candidate")):
+        for metric in sorted(run.failed):
+            yield f"{metric}, which failed in the {which}"

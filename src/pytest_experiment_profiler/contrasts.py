@@ -110,17 +110,26 @@ class _Evidence(NamedTuple):
 def contrast_all(
     pairs: Sequence[Pair], metrics: Iterable[str], gates: Mapping[str, Any]
 ) -> dict[str, Contrast]:
-    """Judge metrics, those that carry a gate by p-values adjusted for their number.
+    """Compare metrics and judge them by the gates.
 
-    A metric's gate also names its margin, and says that lower is better if it only has a maximum.
+    A metric's gate also says that lower is better if it only has a maximum.
     """
     contrasts = {metric: _contrast(metric, pairs, _limits(gates, metric)) for metric in metrics}
+    return judge_all(contrasts, gates)
+
+
+def judge_all(contrasts: Mapping[str, Contrast], gates: Mapping[str, Any]) -> dict[str, Contrast]:
+    """Judge metrics, those that carry a gate by p-values adjusted for their number.
+
+    A metric's gate also names its margin.
+    """
     gated = [metric for metric, found in contrasts.items() if metric in gates and found.pairs]
-    adjusted = holm([contrasts[metric].p for metric in gated])
-    for metric, p_adjusted in zip(gated, adjusted, strict=True):
-        contrasts[metric] = replace(contrasts[metric], p_adjusted=p_adjusted)
+    adjusted = dict(zip(gated, holm([contrasts[metric].p for metric in gated]), strict=True))
     return {
-        metric: _judged(contrast, _limits(gates, metric)) for metric, contrast in contrasts.items()
+        metric: _judged(
+            replace(contrast, p_adjusted=adjusted.get(metric, contrast.p)), _limits(gates, metric)
+        )
+        for metric, contrast in contrasts.items()
     }
 
 

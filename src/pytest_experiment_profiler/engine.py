@@ -16,17 +16,17 @@ from pytest_experiment_profiler.errors import ExperimentError, RunFolderError, s
 from pytest_experiment_profiler.gates import judge_dialogue
 from pytest_experiment_profiler.handover import Handover
 from pytest_experiment_profiler.metrics import read_answers
-from pytest_experiment_profiler.metrics.scores import checked_value, score_record
+from pytest_experiment_profiler.metrics.own import Own, measure
+from pytest_experiment_profiler.metrics.scores import score_record
 from pytest_experiment_profiler.pacing import Pacing
 from pytest_experiment_profiler.pricing import FREE_CLIENTS
 from pytest_experiment_profiler.reports.progress import Standing
 from pytest_experiment_profiler.runlog import RunLog, encode, read_transcripts, write_whole
 from pytest_experiment_profiler.runner import hold_dialogue
-from pytest_experiment_profiler.statistics import ratio
 from pytest_experiment_profiler.summary import (
     Summary,
     Tally,
-    join_metrics,
+    measure_dialogue,
     summarize,
     summary_record,
 )
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
         Experiment,
         Metric,
         Transcript,
-        Value,
     )
     from pytest_experiment_profiler.gates import GateResult
     from pytest_experiment_profiler.loop import LoopThread
@@ -228,8 +227,7 @@ class Run:
         """Hold one dialogue's transcripts against the manifest's gates for single dialogues."""
         if "dialogue" not in self.experiment.gates:
             return []
-        units = join_metrics(transcripts, [self._measure(t) for t in transcripts])
-        values = {name: ratio([unit]) for name, unit in units.items()}
+        values = measure_dialogue(transcripts, self._measure(transcripts))
         results = judge_dialogue(self.experiment.gates, values)
         return [result for result in results if not result.holds]
 
@@ -325,7 +323,7 @@ class Run:
 
     def _deliver(self, number: int, held: list[Transcript]) -> None:
         transcripts = [read_answers(t, self.experiment) for t in sorted(held, key=_repeat)]
-        own = [self._measure(transcript) for transcript in transcripts]
+        own = self._measure(transcripts)
         self._tally.add(transcripts, own)
         for transcript, values in zip(transcripts, own, strict=True):
             dialogue = transcript.dialogue
@@ -337,17 +335,8 @@ class Run:
         self.progress.ended += 1
         self._handover.put(number, transcripts)
 
-    def _measure(self, transcript: Transcript) -> dict[str, Value]:
-        values: dict[str, Value] = {}
-        for name, metric in self._own_metrics.items():
-            try:
-                values[name] = checked_value(metric(transcript))
-            except Exception as error:  # noqa: BLE001 -- a metric of the user's; recorded
-                said = f"{type(error).__name__}: {say_error(error)}"
-                where = transcript.dialogue.dialogue_id
-                self._tally.metric_errors.setdefault(name, f"{where}: {said}")
-                values[name] = None
-        return values
+    def _measure(self, transcripts: Sequence[Transcript]) -> list[Own]:
+        return [measure(transcript, self._own_metrics) for transcript in transcripts]
 
 
 def _repeat(transcript: Transcript) -> int:

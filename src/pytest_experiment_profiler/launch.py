@@ -21,7 +21,7 @@ from pytest_experiment_profiler.pricing import FREE_CLIENTS, price_usd
 from pytest_experiment_profiler.provenance import describe_run
 from pytest_experiment_profiler.recall import Recall
 from pytest_experiment_profiler.runlog import keep_copy, lock, open_folder, read_run
-from pytest_experiment_profiler.verdict import judge_summary
+from pytest_experiment_profiler.verdict import judge_with_baseline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -92,7 +92,7 @@ def start_run(checked: Checked, setting: Setting) -> Run:
             recall=recall,
             own_metrics=setting.own_metrics,
             judge=partial(
-                judge_summary,
+                judge_with_baseline,
                 folder=folder,
                 gates=experiment.gates,
                 baseline=setting.baseline,

@@ -173,10 +173,10 @@ def _variance(parts: Sequence[_Part], value: float, total: float) -> float:
     """Estimate a ratio's variance from its residuals (Cochran 1977)."""
     residuals = [part.numerator - value * part.denominator for part in parts]
     largest = max(abs(part.numerator) for part in parts)
-    # Equal values leave residuals of rounding, which would count as a wealth of observations.
-    if max(map(abs, residuals)) <= 1e-12 * largest:
-        return 0.0
     n = len(parts)
+    # Equal values leave residuals of rounding, which would count as a wealth of observations.
+    if n == 1 or max(map(abs, residuals)) <= 1e-12 * largest:
+        return 0.0
     return n / (n - 1) * math.fsum((r / total) ** 2 for r in residuals)
 
 

@@ -26,7 +26,8 @@ from pytest_experiment_profiler.statistics import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pytest_experiment_profiler.experiment import Reply, Transcript, Turn, Value
+    from pytest_experiment_profiler.experiment import Reply, Transcript, Turn
+    from pytest_experiment_profiler.metrics.own import Own
     from pytest_experiment_profiler.records import Record
 
 COVERAGES = ("fact_coverage", "fact_coverage_answered")
@@ -37,18 +38,12 @@ TAGGED = ("fact_coverage", "refusal_rate")
 RESERVED = frozenset(
     {"schema_version", "experiment_id", "model", "client", "status", "geometric_mean", "metrics"}
     | {"counts", "intervals", "no_interval", "tokens", "cost", "gates", "comparison"}
-    | {
-        "answered_by",
-        "by_tag",
-        "provenance",
-        "metric_errors",
-        "baseline",
-        "pairs",
-        "left_out",
-        "notes",
-    }
+    | {"answered_by", "by_tag", "provenance", "metric_errors"}
+    | {"baseline", "pairs", "left_out", "notes"}
+    | {"dialogue_id", "repeat", "outcome", "facts", "refusal"}
+    | {"max_error_rate", "max_cost_usd", "inconclusive", "dialogue"}
 )
-"""Names that an own metric can't have."""
+"""Names that an own metric can't have: keys of a summary, a comparison, scores and gates."""
 
 
 @dataclass(slots=True)
@@ -93,8 +88,8 @@ class Tally:
     priced: bool = False
     held: int = 0
 
-    def add(self, transcripts: Sequence[Transcript], own: Sequence[Mapping[str, Value]]) -> None:
-        """Count one dialogue: its transcripts and own metrics' values, one a repeat."""
+    def add(self, transcripts: Sequence[Transcript], own: Sequence[Own]) -> None:
+        """Count one dialogue: its transcripts and own metrics, one a repeat."""
         self.dialogues += 1
         cluster = transcripts[0].dialogue.extra.get("cluster")
         tags = dict.fromkeys(transcripts[0].dialogue.extra.get("tags", ()))
@@ -104,6 +99,10 @@ class Tally:
             series.setdefault(name, Series()).add(clustered)
             for tag in tags if name in TAGGED else ():
                 self.tags.setdefault(tag, {}).setdefault(name, Series()).add(unit)
+        for measured in own:
+            for name, error in measured.errors.items():
+                where = transcripts[0].dialogue.dialogue_id
+                self.metric_errors.setdefault(name, f"{where}: {error}")
         for transcript in transcripts:
             self.errors += transcript.outcome == "error"
             self.held += transcript.outcome != "not_run"
@@ -154,9 +153,7 @@ class Summary:
     answered_by: Sequence[str]
 
 
-def join_metrics(
-    transcripts: Sequence[Transcript], own: Sequence[Mapping[str, Value]]
-) -> dict[str, Unit]:
+def join_metrics(transcripts: Sequence[Transcript], own: Sequence[Own]) -> dict[str, Unit]:
     """Give a dialogue's part of every metric, from its transcripts, one a repeat."""
     found = {name: [metric(t) for t in transcripts] for name, metric in METRICS.items()}
     units = {name: join_repeats(values) for name, values in found.items()}
@@ -164,10 +161,19 @@ def join_metrics(
         counted = zip(transcripts, found[name], strict=True)
         facts = sum(len(t.facts or ()) for t, value in counted if value is not None)
         units[name] = Unit(*units[name][:2], float(facts) or None)
-    names = {name for values in own for name in values}
+    names = {name for measured in own for name in measured.values}
     for name in names:
-        units[name] = join_repeats([values.get(name) for values in own])
+        units[name] = join_repeats([measured.values.get(name) for measured in own])
     return units
+
+
+def measure_dialogue(
+    transcripts: Sequence[Transcript], own: Sequence[Own]
+) -> dict[str, float | None]:
+    """Give one dialogue's own value of every metric."""
+    values = {name: ratio([unit]) for name, unit in join_metrics(transcripts, own).items()}
+    both = geometric_mean(values["fact_coverage"], values["refusal_rate"])
+    return values | {"geometric_mean": both}
 
 
 def summarize(run: Record, tally: Tally, *, reused: int = 0) -> Summary:
@@ -257,6 +263,7 @@ def _cost(client: str, tally: Tally) -> dict[str, Any]:
 def _intervals(tally: Tally, shown: Iterable[str]) -> dict[str, Estimate | Absent]:
     every = tally.series | tally.own
     found = {name: _estimate(name, every[name]) for name in shown if name in every}
+    found |= dict.fromkeys(tally.metric_errors, Absent("the metric failed"))
     if "geometric_mean" in shown:
         found["geometric_mean"] = _join_intervals(found["fact_coverage"], found["refusal_rate"])
     return found

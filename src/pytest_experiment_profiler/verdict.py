@@ -1,4 +1,4 @@
-"""A summary, a baseline and gates → the summary with what it is worth."""
+"""A summary, a comparison and gates → the summary with what it is worth."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pytest_experiment_profiler.comparison import RunScores
+    from pytest_experiment_profiler.comparison import Comparison, RunScores
     from pytest_experiment_profiler.summary import Summary
 
 
-def judge_summary(
+def judge_with_baseline(
     summary: Summary,
     folder: Path,
     gates: Mapping[str, Any],
@@ -27,11 +27,19 @@ def judge_summary(
     intersection: bool = False,
 ) -> Summary:
     """Compare a run with its baseline, and hold it against gates; raise UsageError if it can't."""
-    comparison = None
-    if baseline is not None:
-        comparison = compare(baseline, read_scores(folder), gates=gates, intersection=intersection)
+    if baseline is None:
+        return judge_summary(summary, gates, None)
+    found = compare(baseline, read_scores(folder), gates=gates, intersection=intersection)
+    return judge_summary(summary, gates, found)
+
+
+def judge_summary(
+    summary: Summary, gates: Mapping[str, Any], comparison: Comparison | None
+) -> Summary:
+    """Hold a run against gates, unless dialogues were selected: gates judge whole runs."""
+    whole = summary.counts["selected"] == summary.counts["dialogues"]
     results = judge_run(
-        gates,
+        gates if whole else {},
         metrics=summary.metrics,
         intervals={
             name: found if isinstance(found, Absent) else found.interval

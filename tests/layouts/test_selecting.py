@@ -523,6 +523,8 @@ def test_gates_are_not_judged_on_a_partial_run(bare):
     result = bare.run(*ids("d1"))
     result.assert_outcomes(passed=1)
     assert bare.take_calls() == ["d1"]
+    assert bare.partial_summary()["gates"] == []
+    assert "gate " not in result.stdout.str()
 
 
 def test_the_gates_item_alone_is_no_green(bare):

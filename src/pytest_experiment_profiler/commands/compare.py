@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.commands.output import WELL, say
-from pytest_experiment_profiler.comparison import compare, comparison_record, read_scores
+from pytest_experiment_profiler.comparison import (
+    compare,
+    comparison_record,
+    read_baseline,
+    read_scores,
+)
 from pytest_experiment_profiler.reports.table import list_contrasts
 
 if TYPE_CHECKING:
@@ -14,7 +19,8 @@ if TYPE_CHECKING:
 
 def compare_folders(options: argparse.Namespace) -> int:
     """Print how a candidate run differs from its baseline."""
-    baseline, candidate = read_scores(options.baseline), read_scores(options.candidate)
+    read = read_scores if options.intersection else read_baseline
+    baseline, candidate = read(options.baseline), read_scores(options.candidate)
     found = compare(baseline, candidate, intersection=options.intersection)
     say("\n".join(list_contrasts(comparison_record(found))))
     return WELL

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_experiment_profiler import documents
 from pytest_experiment_profiler.commands.output import FAILED, WELL, say
-from pytest_experiment_profiler.errors import ManifestError, Problem, RunFolderError
+from pytest_experiment_profiler.comparison import parse_comparison
+from pytest_experiment_profiler.errors import ManifestError, Problem, RunFolderError, UsageError
+from pytest_experiment_profiler.gates import find_unknown, judge_dialogue
 from pytest_experiment_profiler.metrics import read_answers
-from pytest_experiment_profiler.metrics.scores import own_values, score_record
+from pytest_experiment_profiler.metrics.definitions import name_definitions
+from pytest_experiment_profiler.metrics.own import Own
+from pytest_experiment_profiler.metrics.scores import parse_own, score_record
 from pytest_experiment_profiler.provenance import parse_experiment
 from pytest_experiment_profiler.reports.formats import REPORTS
 from pytest_experiment_profiler.reports.html import write_html
+from pytest_experiment_profiler.reports.plain import make_plain
 from pytest_experiment_profiler.runlog import (
     encode,
     lock,
@@ -22,14 +27,23 @@ from pytest_experiment_profiler.runlog import (
     read_transcripts,
     write_whole,
 )
-from pytest_experiment_profiler.summary import Summary, Tally, summarize, summary_record
+from pytest_experiment_profiler.summary import (
+    Summary,
+    Tally,
+    measure_dialogue,
+    summarize,
+    summary_record,
+)
 from pytest_experiment_profiler.verdict import judge_summary
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from typing import Any
+
+    from pytest_experiment_profiler.comparison import Comparison
+    from pytest_experiment_profiler.records import Record
 
 
 def summarize_folder(options: argparse.Namespace) -> int:
@@ -40,43 +54,90 @@ def summarize_folder(options: argparse.Namespace) -> int:
         raise RunFolderError(f"{options.log_dir / 'run.json'} doesn't say {error}") from error
 
 
+class Reading(NamedTuple):
+    """What a run folder's logs say: the run, each dialogue's own values, the lines of scores."""
+
+    summary: Summary
+    dialogues: Mapping[str, Mapping[str, float | None]]
+    scores: bytes
+
+
 def _summarize(options: argparse.Namespace, folder: Path) -> int:
-    gates = _read_gates(options.gates) if options.gates else read_run(folder)["experiment"]["gates"]
-    summary, scores = read_summary(folder)
-    summary = judge_summary(summary, folder, gates, None)
-    values = summary_record(summary)
+    before = _read_before(folder)
+    reading = read_summary(folder, reused=before.get("counts", {}).get("reused", 0))
+    gates = read_run(folder)["experiment"]["gates"]
+    if options.gates:
+        gates = _read_gates(options.gates, reading.summary)
+    comparison = _find_comparison(before, folder, gates)
+    values = summary_record(judge_summary(reading.summary, gates, comparison))
     if options.rescore:
-        with lock(folder):
-            write_whole(folder / "scores.jsonl", scores)
-            write_whole(folder / "summary.json", encode(values))
+        _rewrite(folder, reading.scores, before | values)
     say(REPORTS[options.format](values))
     if options.html is not None:
         write_html(folder, options.html)
+    if before.get("comparison") and comparison is None:
+        baseline = make_plain(before["comparison"]["baseline"])
+        say(f"no longer compared with {baseline}: that was by other definitions", sys.stderr)
     if options.rescore:
-        sys.stderr.write(
-            f"rescored {folder} by the definitions {values['provenance']['definitions_version']}\n"
-        )
-    broken = bool(options.gates) and any(not gate["holds"] for gate in values["gates"])
-    return FAILED if broken else WELL
+        version = values["provenance"]["definitions_version"]
+        say(f"rescored {folder} by the definitions {version}", sys.stderr)
+    if not options.gates:
+        return WELL
+    broken = list(_judge_dialogues(reading, gates))
+    for line in broken:
+        say(line, sys.stderr)
+    return FAILED if broken or any(not gate["holds"] for gate in values["gates"]) else WELL
 
 
-def read_summary(folder: Path) -> tuple[Summary, bytes]:
-    """Sum up a run folder from its logs, and give the lines of its scores.
+def _judge_dialogues(reading: Reading, gates: Mapping[str, Any]) -> Iterator[str]:
+    """Say which gates for single dialogues don't hold."""
+    for name, values in reading.dialogues.items():
+        for result in judge_dialogue(gates, values):
+            if not result.holds:
+                yield make_plain(f"dialogue {name}: gate: {result.sentence}")
+
+
+def _read_before(folder: Path) -> Record:
+    """Read the summary that a folder holds; an empty one where it holds none."""
+    try:
+        before = json.loads((folder / "summary.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return before if isinstance(before, dict) else {}
+
+
+def _find_comparison(before: Record, folder: Path, gates: Mapping[str, Any]) -> Comparison | None:
+    """Take over the comparison that a run was made with, while what it compared still holds."""
+    record = before.get("comparison")
+    if not record or before.get("provenance", {}).get("definitions_version") != name_definitions():
+        return None
+    return parse_comparison(record, folder, gates)
+
+
+def _rewrite(folder: Path, scores: bytes, values: Record) -> None:
+    with lock(folder):
+        write_whole(folder / "scores.jsonl", scores)
+        write_whole(folder / "summary.json", encode(values))
+
+
+def read_summary(folder: Path, *, reused: int = 0) -> Reading:
+    """Sum up a run folder from its logs.
 
     Values of own metrics, whose functions aren't known here, are taken from scores.jsonl.
     """
     run = read_run(folder)
     experiment = parse_experiment(run["experiment"])
     tally = Tally(priced=run["client"] != "mock")
-    own = {(s["dialogue_id"], s["repeat"]): own_values(s) for s in _read_scores(folder)}
+    own = {(s["dialogue_id"], s["repeat"]): parse_own(s) for s in _read_scores(folder)}
     lines: list[bytes] = []
+    dialogues: dict[str, Mapping[str, float | None]] = {}
     for transcripts in read_transcripts(folder, repeats=experiment.repeats):
         read = [read_answers(transcript, experiment) for transcript in transcripts]
-        values = [own.get((t.dialogue.dialogue_id, t.repeat), {}) for t in read]
-        tally.add(read, values)
-        pairs = zip(read, values, strict=True)
-        lines += [encode(score_record(transcript, value)) for transcript, value in pairs]
-    return summarize(run, tally), b"".join(lines)
+        measured = [own.get((t.dialogue.dialogue_id, t.repeat), Own()) for t in read]
+        tally.add(read, measured)
+        dialogues[read[0].dialogue.dialogue_id] = measure_dialogue(read, measured)
+        lines += map(encode, map(score_record, read, measured))
+    return Reading(summarize(run, tally, reused=reused), dialogues, b"".join(lines))
 
 
 def _read_scores(folder: Path) -> list[dict[str, Any]]:
@@ -84,8 +145,11 @@ def _read_scores(folder: Path) -> list[dict[str, Any]]:
     return list(read_records(path)) if path.exists() else []
 
 
-def _read_gates(path: Path) -> Mapping[str, Any]:
-    """Read a YAML file with a `gates:` key as in a manifest; raise ManifestError if it is wrong."""
+def _read_gates(path: Path, summary: Summary) -> Mapping[str, Any]:
+    """Read a YAML file with a `gates:` key as in a manifest; raise ManifestError if it is wrong.
+
+    Raise UsageError where they can't judge, because the run is not whole.
+    """
     try:
         document = documents.load_yaml(path.read_text("utf-8-sig"))
     except documents.DocumentError as error:
@@ -93,8 +157,12 @@ def _read_gates(path: Path) -> Mapping[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError([Problem(path, 1, 1, f"can't be read: {error}")]) from error
     faults = documents.check(document.values, "gates")
+    if isinstance(document.values, dict):
+        faults += find_unknown(document.values.get("gates"), summary.metrics)
     if faults:
-        problems = [Problem(path, *document.place(fault), fault.message) for fault in faults]
-        raise ManifestError(problems)
+        placed = sorted((document.place(fault), fault.message) for fault in faults)
+        raise ManifestError([Problem(path, *place, message) for place, message in placed])
+    if summary.status != "complete":
+        raise UsageError("gates judge whole runs, and in this one not all dialogues were run")
     gates: Mapping[str, Any] = json.loads(json.dumps(document.values["gates"]))
     return gates

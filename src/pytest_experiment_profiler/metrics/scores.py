@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
+from pytest_experiment_profiler.errors import RunFolderError
 from pytest_experiment_profiler.metrics import fact_coverage
+from pytest_experiment_profiler.metrics.own import Own, check_value
 from pytest_experiment_profiler.records import Record, fact_record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pytest_experiment_profiler.experiment import FactMatch, Refusal, Transcript, Value
+    from pytest_experiment_profiler.experiment import FactMatch, Refusal, Transcript
 
 
-_KEYS = ("dialogue_id", "repeat", "outcome", "fact_coverage", "facts", "refusal")
+_KEYS = ("dialogue_id", "repeat", "outcome", "fact_coverage", "facts", "refusal", "metric_errors")
 
 
-def score_record(transcript: Transcript, own: Mapping[str, Value]) -> Record:
-    """Say what a dialogue is worth in one repeat; `own` are the values of own metrics."""
+def score_record(transcript: Transcript, own: Own) -> Record:
+    """Say what a dialogue is worth in one repeat."""
     values: Record = {
         "dialogue_id": transcript.dialogue.dialogue_id,
         "repeat": transcript.repeat,
@@ -27,26 +26,21 @@ def score_record(transcript: Transcript, own: Mapping[str, Value]) -> Record:
         "facts": [_fact(fact) for fact in transcript.facts or ()],
         "refusal": [_refusal(refusal) for refusal in transcript.refusals or ()],
     }
-    return values | dict(own)
+    values |= own.values
+    return values | {"metric_errors": dict(own.errors)} if own.errors else values
 
 
-def own_values(record: Record) -> dict[str, Value]:
-    """Read the values of own metrics back from a line of scores.jsonl."""
-    own = {name: value for name, value in record.items() if name not in _KEYS}
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in own.items()}
-
-
-def checked_value(value: object) -> Value:
-    """Return what an own metric gave if it is a value; raise TypeError or ValueError if not."""
-    numbers = value if isinstance(value, tuple) else (0.0 if value is None else value, 1.0)
-    if len(numbers) != 2:  # noqa: PLR2004 -- numerator and denominator
-        raise ValueError(f"a metric returns a number, None or two numbers, not {value!r}")
-    first, second = float(numbers[0]), float(numbers[1])
-    if not (math.isfinite(first) and math.isfinite(second)):
-        raise ValueError(f"a metric returned {value!r}, which is not finite")
-    if value is None:
-        return None
-    return (first, second) if isinstance(value, tuple) else first
+def parse_own(record: Record) -> Own:
+    """Read own metrics back from a line of scores.jsonl; raise RunFolderError for what is none."""
+    values = {name: value for name, value in record.items() if name not in _KEYS}
+    try:
+        checked = {
+            n: check_value(tuple(v) if isinstance(v, list) else v) for n, v in values.items()
+        }
+    except (TypeError, ValueError) as error:
+        where = f"scores.jsonl, dialogue {record['dialogue_id']}"
+        raise RunFolderError(f"{where}: not the value of a metric: {error}") from error
+    return Own(values=checked, errors=record.get("metric_errors", {}))
 
 
 def _fact(match: FactMatch) -> Record:

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 PARTS = Path(__file__).with_suffix("")
 """Where the page, its style and scripts lie."""
 
-_SCORE_KEYS = ("dialogue_id", "repeat", "outcome", "fact_coverage", "facts", "refusal")
+_SCORE_KEYS = frozenset(
+    {"dialogue_id", "repeat", "outcome", "fact_coverage", "facts", "refusal", "metric_errors"}
+)
 _DIALOGUE_KEYS = ("dialogue_id", "system", "user", "turns", "required_facts", "_place")
 _REQUEST_KEYS = ("temperature", "max_tokens")
 _RESPONSE_KEYS = ("model", "stop_reason", "usage", "latency_s", "request_id", "attempts", "error")

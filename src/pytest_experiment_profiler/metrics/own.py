@@ -1,0 +1,70 @@
+"""A user's own metrics: called with care, their values checked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import TYPE_CHECKING
+
+from pytest_experiment_profiler.errors import say_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_experiment_profiler.experiment import Metric, Transcript, Value
+
+LARGEST, SMALLEST = 1e60, 1e-60
+"""The largest number of a metric and its smallest denominator: squares of ratios stay finite."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Own:
+    """The values of own metrics for one transcript, and why those failed that have an error."""
+
+    values: Mapping[str, Value] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
+def measure(transcript: Transcript, metrics: Mapping[str, Metric]) -> Own:
+    """Call own metrics; one that raises, or gives no value, has the value None and an error."""
+    values: dict[str, Value] = {}
+    errors: dict[str, str] = {}
+    for name, metric in metrics.items():
+        try:
+            values[name] = check_value(metric(transcript))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 -- a metric of the user's, which may even exit
+            values[name] = None
+            errors[name] = f"{type(error).__name__}: {say_error(error)}"
+    return Own(values=values, errors=errors)
+
+
+def check_value(value: object) -> Value:
+    """Return a value as it is counted; raise TypeError or ValueError if it is none."""
+    if value is None:
+        return None
+    if not isinstance(value, tuple):
+        return _check_number(value)
+    if len(value) != 2:  # noqa: PLR2004 -- numerator and denominator
+        raise ValueError(
+            f"a metric returns a number, None or two numbers, not {len(value)} of them"
+        )
+    numerator, denominator = map(_check_number, value)
+    if denominator and denominator < SMALLEST:
+        raise ValueError(f"a denominator is 0 or at least {SMALLEST}, not {denominator}")
+    return numerator, denominator
+
+
+def _check_number(number: object) -> float:
+    if not isinstance(number, Real):
+        kind = type(number).__name__
+        raise TypeError(f"a metric returns a number, None or two numbers, not {kind}")
+    try:
+        value = float(number)
+    except OverflowError:
+        value = math.inf
+    if not abs(value) <= LARGEST:
+        raise ValueError(f"a metric returned a number that is not finite, or beyond {LARGEST}")
+    return value
