@@ -172,6 +172,25 @@ def test_an_interval_is_told_with_its_n():
     assert line == "refusal_rate: 0.0615 to 0.7923 (95 %, n = 3)"
 
 
+def test_the_effective_number_is_told_where_it_is_another():
+    [line] = [line for line in note() if line.startswith("fact_coverage")]
+    assert line == "fact_coverage: 0.5437 to 0.9817 (95 %, n = 3, n_eff = 8.0)"
+
+
+def test_what_intervals_leave_out_is_told_where_there_are_any():
+    assert sum(line.startswith("not in these intervals: ") for line in note()) == 1
+    lines = list(list_notes(sum_up(make(0, 0, "e"))))
+    assert not any(line.startswith("not in these intervals: ") for line in lines)
+    assert "refusal_rate: no interval, nothing to count" in lines
+
+
+def test_a_warning_stands_below_the_intervals():
+    lines = list(list_notes(sum_up(make(1, 1, "nnnnn"), make(1, 1))))
+    assert lines[-1] == (
+        "refusal_rate: one dialogue carries 83% of the whole: the interval may be too narrow"
+    )
+
+
 def test_a_real_run_tells_tokens_and_cost():
     tokens = {"input": 12345, "output": 678}
     cost = {"usd": 0.01573, "prices_as_of": "genai-prices 0.2.3", "known_calls": 3}

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.reports.plain import make_plain, shorten
-from pytest_experiment_profiler.reports.table import format_value, list_contrasts, list_notes
+from pytest_experiment_profiler.reports.table import format_value, list_intervals, list_notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,9 +33,9 @@ def _lines(summary: Record, scores: Iterable[Record]) -> Iterator[str]:
         n = interval["n"] if interval else ""
         yield f"| {_escape(name)} | {format_value(summary[name])} | {reach} | {n} |"
     yield ""
-    shown = set(list_contrasts(summary["comparison"] or {}))
+    in_table = set(list_intervals(summary))
     for note in list_notes(summary):
-        if " to " not in note or note in shown:
+        if note not in in_table:
             yield f"- {_escape(note)}"
     yield from _worst(scores)
 

@@ -65,7 +65,11 @@ def list_notes(summary: Record) -> Iterator[str]:
     if summary["counts"]["reused"]:
         reused, calls = summary["counts"]["reused"], summary["counts"]["calls"]
         yield f"taken over from an earlier part: {reused} answers, asked now: {calls - reused}"
-    yield from _intervals(summary)
+    intervals = list(list_intervals(summary))
+    yield from intervals
+    if intervals:
+        yield "not in these intervals: other prompts, and what the readers of answers get wrong"
+    yield from _doubts(summary)
     if summary["client"] != "mock":
         yield _cost(summary)
     yield from list_contrasts(summary["comparison"] or {})
@@ -78,12 +82,20 @@ def list_notes(summary: Record) -> Iterator[str]:
 def list_contrasts(comparison: Record) -> Iterator[str]:
     """Say how a run compares with its baseline, a line a metric."""
     if comparison:
-        yield f"compared with {comparison['baseline']}, {comparison['pairs']} pairs of dialogues"
+        yield f"compared with {make_plain(comparison['baseline'])}: {_count_pairs(comparison)}"
     for note in comparison.get("notes", ()):
         yield f"left out: {make_plain(note)}"
     for contrast in comparison.values():
         if isinstance(contrast, dict) and "sentence" in contrast:
             yield make_plain(contrast["sentence"])
+
+
+def _count_pairs(comparison: Record) -> str:
+    incomplete = len(comparison["left_out"]["incomplete"])
+    pairs = "1 pair" if comparison["pairs"] == 1 else f"{comparison['pairs']} pairs"
+    return f"{pairs} of dialogues" + (
+        f", {incomplete} left out as not complete in both" if incomplete else ""
+    )
 
 
 def _count_dialogues(counts: Record) -> str:
@@ -93,15 +105,27 @@ def _count_dialogues(counts: Record) -> str:
     return text + (f", not run: {counts['not_run']}" if counts["not_run"] else "")
 
 
-def _intervals(summary: Record) -> Iterator[str]:
+def list_intervals(summary: Record) -> Iterator[str]:
+    """Say between which bounds each metric lies, and how many dialogues say so."""
     for name in summary["metrics"]:
         interval = summary["intervals"].get(name)
         if interval is not None:
-            low, high = interval["low"], interval["high"]
-            yield f"{make_plain(name)}: {low:.4f} to {high:.4f} (95 %, n = {interval['n']})"
-            if "warning" in interval:
-                yield f"{make_plain(name)}: {interval['warning']}"
-        elif name in summary["no_interval"]:
+            reach = f"{interval['low']:.4f} to {interval['high']:.4f}"
+            yield f"{make_plain(name)}: {reach} (95 %, {_count_units(interval)})"
+
+
+def _count_units(interval: Record) -> str:
+    n, n_eff = f"n = {interval['n']}", f"n_eff = {interval['n_eff']:.1f}"
+    return n if interval["n_eff"] == interval["n"] else f"{n}, {n_eff}"
+
+
+def _doubts(summary: Record) -> Iterator[str]:
+    """Say what an interval should be doubted for, and why there is none."""
+    for name in summary["metrics"]:
+        interval = summary["intervals"].get(name)
+        if interval is not None and "warning" in interval:
+            yield f"{make_plain(name)}: {interval['warning']}"
+        elif name in summary["no_interval"] and name not in summary["metric_errors"]:
             yield f"{make_plain(name)}: no interval, {summary['no_interval'][name]}"
 
 
