@@ -225,7 +225,7 @@ class Run:
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[GateResult]:
         """Hold one dialogue's transcripts against the manifest's gates for single dialogues."""
-        if "dialogue" not in self.experiment.gates:
+        if "dialogue" not in self.experiment.gates or all(t.not_run for t in transcripts):
             return []
         values = measure_dialogue(transcripts, self._measure(transcripts))
         results = judge_dialogue(self.experiment.gates, values)

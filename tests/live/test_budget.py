@@ -176,8 +176,9 @@ def session(pytester, service, project):
     """Run manifests in a pytest session against the service."""
     api = service()
 
-    def run(count, *words):
-        names = [project(20, name=f"m{n}", folder=f"p{n}", concurrency=4) for n in range(count)]
+    def run(count, *words, **keys):
+        keys |= {"concurrency": 4}
+        names = [project(20, name=f"m{n}", folder=f"p{n}", **keys) for n in range(count)]
         asked = [f"--experiment={name}" for name in names]
         result = pytester.runpytest_inprocess("-p", "no:cacheprovider", *asked, *words)
         return result, api
@@ -185,8 +186,10 @@ def session(pytester, service, project):
     return run
 
 
-def test_what_was_not_run_is_skipped_and_the_item_fails_in_one_line(session):
-    result, api = session(1, f"--experiment-budget-usd={WORST.usd * 5}", "-v")
+@pytest.mark.parametrize("gates", [{}, {"dialogue": {"refusal_rate": {"max": 1}}}])
+def test_what_was_not_run_is_skipped_and_the_item_fails_in_one_line(session, gates):
+    keys = {"gates": gates} if gates else {}
+    result, api = session(1, f"--experiment-budget-usd={WORST.usd * 5}", "-v", **keys)
     left = 20 - len(api.answered)
     assert result.ret == 1
     result.stdout.fnmatch_lines([f"{left} of 20 dialogues were not run: budget"])
