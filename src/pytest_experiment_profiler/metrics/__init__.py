@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.metrics.facts import match_all
 from pytest_experiment_profiler.metrics.refusal import detect
+from pytest_experiment_profiler.metrics.tokens import tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pytest_experiment_profiler.experiment import (
         Experiment,
+        Fact,
         FactMatch,
+        FactMode,
         Metric,
         Transcript,
         Value,
@@ -36,7 +39,7 @@ def read_answers(transcript: Transcript, experiment: Experiment) -> Transcript:
 
 
 def _match_facts(transcript: Transcript, experiment: Experiment) -> tuple[FactMatch, ...]:
-    facts = tuple(dict.fromkeys(transcript.dialogue.required_facts))
+    facts = _without_doubles(transcript.dialogue.required_facts, experiment.fact_mode)
     whole = tuple(fact for fact in facts if fact.turn is None)
     found = dict(zip(whole, match_all(whole, transcript.text, experiment.fact_mode), strict=True))
     for fact in facts:
@@ -47,6 +50,23 @@ def _match_facts(transcript: Transcript, experiment: Experiment) -> tuple[FactMa
             text = answers[0] if answers else ""
             found[fact] = match_all((fact,), text, experiment.fact_mode)[0]
     return tuple(found[fact] for fact in facts)
+
+
+def _without_doubles(facts: Sequence[Fact], mode: FactMode) -> tuple[Fact, ...]:
+    """Keep the first of the facts that differ in nothing that a match can see."""
+    if len(facts) < 2:  # noqa: PLR2004 -- a double takes two
+        return tuple(facts)
+    first: dict[object, Fact] = {}
+    for fact in facts:
+        words = frozenset(_normalise(wording, fact, mode) for wording in fact.wordings)
+        first.setdefault((fact.form, fact.turn, words), fact)
+    return tuple(first.values())
+
+
+def _normalise(wording: str, fact: Fact, mode: FactMode) -> str:
+    if fact.form == "regex":
+        return wording
+    return " ".join(tokenize(wording).keys if mode != "exact" else ()) or wording.casefold()
 
 
 def fact_coverage(transcript: Transcript) -> Value:
