@@ -178,7 +178,7 @@ def check_comparable(
             d.dialogue_id: Scored(content=_hash(d), complete=True, units={}) for d in dialogues
         },
     )
-    _find_obstacles(baseline, candidate, intersection=intersection)
+    _find_obstacles(baseline, candidate, candidate.gates, intersection=intersection)
 
 
 def _repeat(record: Record) -> _Repeat:
@@ -243,7 +243,7 @@ def compare(
 ) -> Comparison:
     """Compare two runs that were read; see `compare_runs`."""
     gates = candidate.gates if gates is None else gates
-    metrics, obstacles = _find_obstacles(baseline, candidate, intersection=intersection)
+    metrics, obstacles = _find_obstacles(baseline, candidate, gates, intersection=intersection)
     ids, left_out = _match(baseline, candidate)
     old, new = baseline.dialogues, candidate.dialogues
     pairs = [Pair(name, old[name].units, new[name].units) for name in ids]
@@ -258,11 +258,11 @@ def compare(
 
 
 def _find_obstacles(
-    baseline: RunScores, candidate: RunScores, *, intersection: bool
+    baseline: RunScores, candidate: RunScores, gates: Mapping[str, Any], *, intersection: bool
 ) -> tuple[list[str], list[str]]:
     """List the metrics to compare, and what stands in the way of the rest; or raise UsageError."""
     _, left_out = _match(baseline, candidate)
-    metrics, clashes = _agreeing_metrics(baseline, candidate)
+    metrics, clashes = _agreeing_metrics(baseline, candidate, gates)
     obstacles = [*_missing(left_out), *clashes]
     if obstacles and not (intersection and metrics):
         advice = INTERSECTION if metrics else "summarize --rescore both"
@@ -337,10 +337,13 @@ def _missing(left_out: LeftOut) -> Iterator[str]:
             yield f"{dialogues} {what}: {', '.join(names[:FEW_NAMES])}{rest}"
 
 
-def _agreeing_metrics(baseline: RunScores, candidate: RunScores) -> tuple[list[str], list[str]]:
+def _agreeing_metrics(
+    baseline: RunScores, candidate: RunScores, gates: Mapping[str, Any]
+) -> tuple[list[str], list[str]]:
     """List the metrics that mean the same in both runs, and say why the others don't."""
     metrics, clashes = [], []
-    for metric in sorted(_measured(baseline) & _measured(candidate)):
+    measured = _measured(baseline) & _measured(candidate)
+    for metric in sorted(measured | (SETTINGS.keys() & gates.keys())):
         keys = [
             key
             for key in SETTINGS.get(metric, ())
