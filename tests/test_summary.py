@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from pytest_experiment_profiler.documents import load_schema
 from pytest_experiment_profiler.experiment import Reply
+from pytest_experiment_profiler.metrics import METRICS
+from pytest_experiment_profiler.metrics.definitions import name_definitions
 from pytest_experiment_profiler.metrics.own import Own
 from pytest_experiment_profiler.metrics.scores import score_record
 from pytest_experiment_profiler.summary import RESERVED
@@ -191,6 +193,33 @@ def test_own_metrics_cannot_take_a_key_that_says_something_else():
     assert scores - metrics <= RESERVED
     gates = load_schema("gates")["properties"]["gates"]["properties"]
     assert set(gates) <= RESERVED
+
+
+def test_refusals_by_the_providers_word_and_by_the_texts_are_told_apart():
+    silent = replace(make(0, 0, "f"), turns=(make_turn("", stop="refusal"),))
+    found = sum_up(silent, make(0, 0, "ff"), make(0, 0, "nppe"))
+    assert found["refusals"] == {"by_provider": 1, "by_text": 2, "partial": 2}
+    assert found["refusal_rate"] == 3 / 6
+
+
+def test_how_answers_were_read_is_named():
+    provenance = sum_up(make(), fact_mode="strict", detector="keywords")["provenance"]
+    assert (provenance["fact_mode"], provenance["detector"]) == ("strict", "keywords")
+    assert provenance["definitions_version"] == name_definitions()
+    assert provenance["refusal_weights"]
+
+
+def test_every_metric_has_an_interval_or_a_reason():
+    found = sum_up(make(1, 2), make(0, 0, "e"), metrics=("refusal_rate",))
+    assert set(found["intervals"]) == METRICS.keys() | {"geometric_mean"}
+    assert found["intervals"]["error_rate"]["n"] == 2
+    assert all(
+        interval is not None or found["no_interval"][name]
+        for name, interval in found["intervals"].items()
+    )
+    empty = sum_up(make(0, 0, "e"))
+    assert empty["intervals"]["fact_coverage"] is None
+    assert empty["no_interval"]["geometric_mean"] == "nothing to count"
 
 
 def answer(model, **usage):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_experiment_profiler.metrics import METRICS
 from pytest_experiment_profiler.metrics.definitions import name_definitions
+from pytest_experiment_profiler.metrics.refusal import STOP_REASONS, version
 from pytest_experiment_profiler.pricing import count_tokens, price_usd, prices_as_of
 from pytest_experiment_profiler.statistics import (
     Absent,
@@ -24,7 +25,7 @@ from pytest_experiment_profiler.statistics import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytest_experiment_profiler.experiment import Reply, Transcript, Turn
     from pytest_experiment_profiler.metrics.own import Own
@@ -38,7 +39,7 @@ TAGGED = ("fact_coverage", "refusal_rate")
 RESERVED = frozenset(
     {"schema_version", "experiment_id", "model", "client", "status", "geometric_mean", "metrics"}
     | {"counts", "intervals", "no_interval", "tokens", "cost", "gates", "comparison"}
-    | {"answered_by", "by_tag", "provenance", "metric_errors"}
+    | {"answered_by", "by_tag", "refusals", "provenance", "metric_errors"}
     | {"baseline", "pairs", "left_out", "notes"}
     | {"dialogue_id", "repeat", "outcome", "facts", "refusal"}
     | {"max_error_rate", "max_cost_usd", "inconclusive", "dialogue"}
@@ -75,6 +76,7 @@ class Tally:
     own: dict[str, Series] = field(default_factory=dict)
     metric_errors: dict[str, str] = field(default_factory=dict)
     tags: dict[str, dict[str, Series]] = field(default_factory=dict)
+    refusals: Counter[str] = field(default_factory=Counter)
     dialogues: int = 0
     calls: int = 0
     errors: int = 0
@@ -108,6 +110,16 @@ class Tally:
             self.held += transcript.outcome != "not_run"
             for turn in transcript.turns:
                 self._count_call(turn)
+            self._count_refusals(transcript)
+
+    def _count_refusals(self, transcript: Transcript) -> None:
+        replies = [turn.reply for turn in transcript.turns if turn.reply]
+        for reply, refusal in zip(replies, transcript.refusals or (), strict=False):
+            if refusal.label == "full":
+                by_provider = (reply.stop_reason or "").casefold() in STOP_REASONS
+                self.refusals["by_provider" if by_provider else "by_text"] += 1
+            elif refusal.label == "partial":
+                self.refusals["partial"] += 1
 
     def _count_call(self, turn: Turn) -> None:
         self.calls += 1
@@ -151,6 +163,7 @@ class Summary:
     metric_errors: Mapping[str, str]
     by_tag: Mapping[str, Mapping[str, float | None]]
     answered_by: Sequence[str]
+    refusals: Mapping[str, int]
 
 
 def join_metrics(transcripts: Sequence[Transcript], own: Sequence[Own]) -> dict[str, Unit]:
@@ -198,11 +211,12 @@ def summarize(run: Record, tally: Tally, *, reused: int = 0) -> Summary:
             "not_run": not_run,
             "reused": reused,
         },
-        intervals=_intervals(tally, shown),
+        intervals=_intervals(tally),
         tokens={"input": tally.input_tokens, "output": tally.output_tokens},
         cost=_cost(run["client"], tally),
-        provenance=run["provenance"] | {"definitions_version": name_definitions()},
+        provenance=run["provenance"] | _name_readers(run["experiment"]),
         metric_errors=dict(tally.metric_errors),
+        refusals={kind: tally.refusals[kind] for kind in ("by_provider", "by_text", "partial")},
         answered_by=sorted(map(str, tally.answered_by)),
         by_tag={
             tag: {name: series.value for name, series in found.items()}
@@ -228,6 +242,7 @@ def summary_record(summary: Summary) -> Record:
             name: i.reason for name, i in summary.intervals.items() if isinstance(i, Absent)
         },
         "by_tag": {tag: dict(values) for tag, values in summary.by_tag.items()},
+        "refusals": dict(summary.refusals),
         "tokens": dict(summary.tokens),
         "cost": dict(summary.cost),
         "gates": list(summary.gates),
@@ -245,6 +260,16 @@ def _metrics(tally: Tally) -> dict[str, float | None]:
     return {name: metrics.pop(name) for name in first} | metrics
 
 
+def _name_readers(experiment: Record) -> Record:
+    """Say how answers were read."""
+    return {
+        "definitions_version": name_definitions(),
+        "refusal_weights": version(),
+        "fact_mode": experiment["fact_mode"],
+        "detector": experiment["detector"],
+    }
+
+
 def _cost(client: str, tally: Tally) -> dict[str, Any]:
     if not tally.priced or not tally.answers:
         return {"usd": None, "prices_as_of": None}
@@ -260,12 +285,11 @@ def _cost(client: str, tally: Tally) -> dict[str, Any]:
     }
 
 
-def _intervals(tally: Tally, shown: Iterable[str]) -> dict[str, Estimate | Absent]:
+def _intervals(tally: Tally) -> dict[str, Estimate | Absent]:
     every = tally.series | tally.own
-    found = {name: _estimate(name, every[name]) for name in shown if name in every}
+    found = {name: _estimate(name, series) for name, series in every.items()}
     found |= dict.fromkeys(tally.metric_errors, Absent("the metric failed"))
-    if "geometric_mean" in shown:
-        found["geometric_mean"] = _join_intervals(found["fact_coverage"], found["refusal_rate"])
+    found["geometric_mean"] = _join_intervals(found["fact_coverage"], found["refusal_rate"])
     return found
 
 
