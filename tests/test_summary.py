@@ -147,6 +147,27 @@ def test_the_keys_of_the_contract_stand_there():
     assert (interval["level"], interval["n"]) == (0.95, 3)
 
 
+def tagged(transcript, *tags):
+    return replace(transcript, dialogue=replace(transcript.dialogue, extra={"tags": list(tags)}))
+
+
+def test_metrics_are_told_by_tag():
+    dialogues = [
+        tagged(make(3, 3), "easy", "short", "easy"),
+        tagged(make(1, 4, "f"), "easy"),
+        tagged(make(0, 0, "nf"), "short"),
+        tagged(make(0, 2, "e"), "broken"),
+        make(2, 2),
+    ]
+    expected = {
+        "broken": {"dialogues": 1, "fact_coverage": None, "refusal_rate": None},
+        "easy": {"dialogues": 2, "fact_coverage": 0.625, "refusal_rate": 0.5},
+        "short": {"dialogues": 2, "fact_coverage": 1.0, "refusal_rate": 1 / 3},
+    }
+    assert sum_up(*dialogues)["by_tag"] == expected
+    assert sum_up(*dialogues[::-1])["by_tag"] == expected
+
+
 def test_calls_and_errors_are_counted():
     counts = sum_up(make(1, 1, "nn"), make(0, 1, "ne"), make(0, 0, "e"))["counts"]
     assert (counts["calls"], counts["errors"], counts["not_run"]) == (5, 2, 0)

@@ -76,6 +76,7 @@ class Tally:
     own: dict[str, Series] = field(default_factory=dict)
     metric_errors: dict[str, str] = field(default_factory=dict)
     tags: dict[str, dict[str, Series]] = field(default_factory=dict)
+    tagged: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     dialogues: int = 0
     calls: int = 0
@@ -94,7 +95,8 @@ class Tally:
         """Count one dialogue: its transcripts and own metrics, one a repeat."""
         self.dialogues += 1
         cluster = transcripts[0].dialogue.extra.get("cluster")
-        tags = dict.fromkeys(transcripts[0].dialogue.extra.get("tags", ()))
+        tags = frozenset(transcripts[0].dialogue.extra.get("tags", ()))
+        self.tagged.update(tags)
         for name, unit in join_metrics(transcripts, own).items():
             series = self.series if name in self.series else self.own
             clustered = unit if cluster is None else unit._replace(cluster=str(cluster))
@@ -219,7 +221,7 @@ def summarize(run: Record, tally: Tally, *, reused: int = 0) -> Summary:
         refusals={kind: tally.refusals[kind] for kind in ("by_provider", "by_text", "partial")},
         answered_by=sorted(map(str, tally.answered_by)),
         by_tag={
-            tag: {name: series.value for name, series in found.items()}
+            tag: {"dialogues": tally.tagged[tag]} | {n: series.value for n, series in found.items()}
             for tag, found in sorted(tally.tags.items())
         },
     )
