@@ -14,6 +14,9 @@ def edit_summary(folder, **changes):
     (folder / "summary.json").write_text(json.dumps(summary | changes), "utf-8")
 
 
+LOST = "{}: lost 8 (d0, d1, d2, d3, d4, d5, d6, d7)"
+
+
 def test_a_worse_candidate(shell, run_folder):
     a, b = run_folder("a", 20), run_folder("b", 20, wrong=8)
     code, out, err = shell("compare", a, b)
@@ -25,10 +28,12 @@ def test_a_worse_candidate(shell, run_folder):
             "fact_coverage: 1.0000 -> 0.6000 (-0.4000, 95 % interval -0.6352 to -0.1648; p 0.0078; "
             "n = 20): worse"
         ),
+        LOST.format("fact_coverage"),
         (
             "geometric_mean: 1.0000 -> 0.7746 (-0.2254, 95 % interval -0.3772 to -0.0736; "
             "p 0.0078; n = 20): worse"
         ),
+        LOST.format("geometric_mean"),
         (
             "refusal_rate: 0.0000 -> 0.0000 (+0.0000, 95 % interval -0.1260 to +0.1260; p 1.0000; "
             "n = 20): too small to tell (this run can detect 18.0 points or more)"
@@ -37,9 +42,11 @@ def test_a_worse_candidate(shell, run_folder):
 
 
 def test_the_first_is_the_baseline(shell, run_folder):
-    a, b = run_folder("a", 20), run_folder("b", 20, wrong=8)
+    a, b = run_folder("a", 20), run_folder("b", 20, wrong=12)
+    out = shell("compare", b, a).out
 
-    assert "fact_coverage: 0.6000 -> 1.0000 (+0.4000" in shell("compare", b, a).out
+    assert "fact_coverage: 0.4000 -> 1.0000 (+0.6000" in out
+    assert "fact_coverage: gained 12 (d0, d1, d2, d3, d4, d5, d6, d7, d8, d9 and 2 more)\n" in out
 
 
 OTHER = [{"dialogue_id": f"d{i}", "user": "Where?", "required_facts": ["Rome"]} for i in range(3)]

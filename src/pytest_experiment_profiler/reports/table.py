@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 from pytest_experiment_profiler.reports.plain import make_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pytest_experiment_profiler.records import Record
 
 
 _HEAD = ("Metric", "Value")
 _ON_ONE_LINE = {ord("\n"): "\\n", ord("\t"): "\\t"}
+
+
+MOST_NAMES = 10
+"""Dialogues that are named in a line; the rest is counted."""
 
 
 def render_table(summary: Record, encoding: str = "utf-8") -> str:
@@ -88,6 +92,15 @@ def list_contrasts(comparison: Record) -> Iterator[str]:
     for contrast in comparison.values():
         if isinstance(contrast, dict) and "sentence" in contrast:
             yield make_plain(contrast["sentence"])
+            named = [_name_some(kind, contrast[kind]) for kind in ("gained", "lost")]
+            if any(named):
+                yield make_plain(f"{contrast['metric']}: {', '.join(filter(None, named))}")
+
+
+def _name_some(what: str, ids: Sequence[str]) -> str:
+    """Count dialogues and name the first of them; nothing where there is none."""
+    rest = f" and {len(ids) - MOST_NAMES} more" if len(ids) > MOST_NAMES else ""
+    return f"{what} {len(ids)} ({', '.join(ids[:MOST_NAMES])}{rest})" if ids else ""
 
 
 def _count_pairs(comparison: Record) -> str:
