@@ -1,6 +1,7 @@
 """The documentation is true: its commands run, its links resolve, its picture is the code's.
 
-In `docs/how-to/` a page is one session in a copy of the repository's experiments, without a key:
+Each page of `docs/how-to/`, and `docs/METRICS.md`, is one session in a copy of the repository's
+experiments, without a key:
 
 * a block after a line that ends with ":" and names one file is that file;
 * in a `console` block a line that begins with "$ " is a command; it ends with exit code 0, or with
@@ -25,7 +26,7 @@ import pytest
 from tests.test_layers import FLOORS
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
+PAGES = [*sorted((ROOT / "docs" / "how-to").glob("*.md")), ROOT / "docs" / "METRICS.md"]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 NOT_RUN = {"local-model.md": "it downloads a server and a model of 130 MB"}
 

@@ -128,8 +128,8 @@ def list_intervals(summary: Record) -> Iterator[str]:
 
 
 def _count_units(interval: Record) -> str:
-    n, n_eff = f"n = {interval['n']}", f"n_eff = {interval['n_eff']:.1f}"
-    return n if interval["n_eff"] == interval["n"] else f"{n}, {n_eff}"
+    n, n_eff = interval["n"], f"{interval['n_eff']:.1f}"
+    return f"n = {n}" if n_eff == f"{n:.1f}" else f"n = {n}, n_eff = {n_eff}"
 
 
 def _doubts(summary: Record) -> Iterator[str]:
