@@ -120,6 +120,51 @@ def test_values_stay_in_their_bounds_and_agree(dialogues):
         assert mean == pytest.approx(math.sqrt(coverage * (1 - refusals)))
 
 
+def all_but(summary, *keys):
+    kept = ("fact_coverage", "fact_coverage_micro", "fact_coverage_answered", "refusal_rate")
+    return {name: summary[name] for name in (*kept, "geometric_mean") if name not in keys}
+
+
+@given(st.lists(read, min_size=1, max_size=6), st.integers(2, 4))
+def test_the_same_dialogues_again_change_no_value_and_narrow_each_interval(dialogues, times):
+    once, often = sum_up(*dialogues), sum_up(*dialogues * times)
+    assert all_but(often) == pytest.approx(all_but(once))
+    for name, interval in once["intervals"].items():
+        more = often["intervals"][name]
+        if interval is not None:
+            assert more["high"] - more["low"] <= interval["high"] - interval["low"] + 1e-9
+
+
+@given(st.lists(read, max_size=6))
+def test_a_dialogue_without_facts_changes_no_coverage(dialogues):
+    names = ("fact_coverage", "fact_coverage_micro", "fact_coverage_answered")
+    before, after = sum_up(*dialogues), sum_up(*dialogues, make(0, 0, "nf"))
+    for name in names:
+        assert after[name] == before[name]
+        assert after["intervals"][name] == before["intervals"][name]
+
+
+@given(st.lists(read, max_size=6))
+def test_an_error_changes_nothing_but_the_rate_of_errors(dialogues):
+    before, after = sum_up(*dialogues), sum_up(*dialogues, make(0, 3, "e"))
+    assert all_but(after) == all_but(before)
+    assert after["error_rate"] > (before["error_rate"] or 0) or before["error_rate"] == 1
+
+
+@given(st.lists(read, min_size=1, max_size=6), st.data())
+def test_a_better_answer_never_lowers_a_value(dialogues, data):
+    place = data.draw(st.integers(0, len(dialogues) - 1))
+    facts = dialogues[place].facts
+    found = sum(fact.found for fact in facts)
+    labels = "".join("e" if t.error else "n" for t in dialogues[place].turns)
+    better = make(min(found + 1, len(facts)), len(facts), labels)
+    before = sum_up(*dialogues)
+    after = sum_up(*dialogues[:place], better, *dialogues[place + 1 :])
+    for name in ("fact_coverage", "geometric_mean"):
+        assert before[name] is None or after[name] >= before[name] - 1e-12
+    assert before["refusal_rate"] is None or after["refusal_rate"] <= before["refusal_rate"]
+
+
 def test_full_precision_is_kept():
     found = sum_up(make(3, 3), make(3, 3), make(2, 3, "f"))
     assert (found["fact_coverage"], found["refusal_rate"]) == (8 / 9, 1 / 3)
