@@ -27,6 +27,7 @@ FLOORS = (
     {"dialogues", "runlog", "recall", "statistics", "pairing", "pricing", "hooks", "provenance"}
     | {"admission", "budget", "doubts", "models", "selection"},
     {"clients", "metrics", "reports", "pacing", "loop", "contrasts", "gates", "handover"},
+    {"scored"},
     {"manifest", "runner", "caller", "summary", "comparison"},
     {"engine", "verdict", "plan"},
     {"launch", "properties"},

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from pytest_experiment_profiler.comparison import RunScores
     from pytest_experiment_profiler.experiment import Client, Dialogue, Experiment, Metric
     from pytest_experiment_profiler.loop import LoopThread
     from pytest_experiment_profiler.manifest import Checked
     from pytest_experiment_profiler.records import Record
+    from pytest_experiment_profiler.scored import RunScores
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from pytest_experiment_profiler import clients, comparison, launch
+from pytest_experiment_profiler import clients, comparison, launch, scored
 from pytest_experiment_profiler.dialogues import read_dialogues
 from pytest_experiment_profiler.errors import UsageError
 from pytest_experiment_profiler.metrics import METRICS
@@ -20,11 +20,11 @@ from pytest_experiment_profiler.summary import RESERVED
 
 if TYPE_CHECKING:
     from pytest_experiment_profiler.budget import Ledger
-    from pytest_experiment_profiler.comparison import RunScores
     from pytest_experiment_profiler.engine import Run
     from pytest_experiment_profiler.experiment import Client, Metric
     from pytest_experiment_profiler.loop import LoopThread
     from pytest_experiment_profiler.manifest import Checked
+    from pytest_experiment_profiler.scored import RunScores
 
 BUDGET = pytest.StashKey["Ledger | None"]()
 """What all runs of a session may spend together."""
@@ -114,7 +114,7 @@ def find_baseline(file: Ordered, selected: tuple[str, ...] | None) -> RunScores 
     if not path:
         return None
     experiment = file.checked.experiment
-    baseline = comparison.find_baseline(
+    baseline = scored.find_baseline(
         Path(file.config.invocation_params.dir, path), experiment.experiment_id
     )
     dialogues = read_dialogues(experiment.dataset_path)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pytest_experiment_profiler.comparison import compare, comparison_record, read_scores
+from pytest_experiment_profiler.comparison import compare, comparison_record
 from pytest_experiment_profiler.gates import gate_record, judge_run
 from pytest_experiment_profiler.pricing import FREE_CLIENTS
+from pytest_experiment_profiler.scored import read_scores
 from pytest_experiment_profiler.statistics import Absent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pytest_experiment_profiler.comparison import Comparison, RunScores
+    from pytest_experiment_profiler.comparison import Comparison
+    from pytest_experiment_profiler.scored import RunScores
     from pytest_experiment_profiler.summary import Summary
 
 

@@ -115,3 +115,13 @@ def test_no_run_folder(shell, run_folder, words):
     assert (code, out) == (2, "")
     assert "none" in err
     assert "no run.json" in err or "no whole run folder" in err
+
+
+def test_the_command_to_resume_compares_as_well(shell, run_folder, tmp_path):
+    folder = run_folder("a", 3)
+    run_folder("b", 3, answers={"d0": "Paris"})
+    words = ["--config", tmp_path / "b" / "demo_experiment.yaml", "--output-dir", "new"]
+    said = shell("run", *words, "--baseline", folder, "--intersection")
+
+    [line] = [line for line in said.err.splitlines() if line.startswith("resume: ")]
+    assert line.endswith(f"--resume --baseline {folder} --intersection")

@@ -5,13 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.commands.output import WELL, say
-from pytest_experiment_profiler.comparison import (
-    compare,
-    comparison_record,
-    read_baseline,
-    read_scores,
-)
+from pytest_experiment_profiler.comparison import compare, comparison_record
 from pytest_experiment_profiler.reports.table import list_contrasts
+from pytest_experiment_profiler.scored import read_baseline, read_scores
 
 if TYPE_CHECKING:
     import argparse

@@ -19,7 +19,7 @@ from pytest_experiment_profiler.commands.output import (
     say,
     say_summary,
 )
-from pytest_experiment_profiler.comparison import check_comparable, find_baseline
+from pytest_experiment_profiler.comparison import check_comparable
 from pytest_experiment_profiler.dialogues import read_dialogues
 from pytest_experiment_profiler.loop import LoopThread
 from pytest_experiment_profiler.metrics.definitions import name_definitions
@@ -27,15 +27,16 @@ from pytest_experiment_profiler.models import find_deprecation
 from pytest_experiment_profiler.plan import plan_run
 from pytest_experiment_profiler.reports.failure import explain_failure
 from pytest_experiment_profiler.reports.progress import show_bar
+from pytest_experiment_profiler.scored import find_baseline
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from pytest_experiment_profiler.comparison import RunScores
     from pytest_experiment_profiler.engine import Run
     from pytest_experiment_profiler.experiment import Experiment
     from pytest_experiment_profiler.manifest import Checked
+    from pytest_experiment_profiler.scored import RunScores
 
 INTERRUPTION = "interrupted"
 
@@ -142,4 +143,8 @@ def _resume_command(options: argparse.Namespace) -> str:
     words += ["--output-dir", options.output_dir, "--resume"]
     if options.client != "auto":
         words += ["--client", options.client]
+    if options.baseline:
+        words += ["--baseline", options.baseline]
+    if options.intersection:
+        words.append("--intersection")
     return shlex.join(map(str, words))
