@@ -246,7 +246,7 @@ def paired_difference(
     if before is None or after is None:
         return Absent("nothing to count")
     changed = [old[:2] != new[:2] for old, new in zip(baseline, candidate, strict=True)]
-    return _difference(before, after, changed, baseline, kind)
+    return _difference(before, after, changed, candidate, kind)
 
 
 def geometric_mean_difference(
@@ -265,7 +265,7 @@ def geometric_mean_difference(
         return after
     old_and_new = zip(*baseline, *candidate, strict=True)
     changed = [(c[:2], r[:2]) != (d[:2], s[:2]) for c, r, d, s in old_and_new]
-    return _difference(before, after, changed, baseline[1], "proportion")
+    return _difference(before, after, changed, candidate[1], "proportion")
 
 
 def _linearised(units: Sequence[Unit]) -> list[float] | None:
