@@ -391,6 +391,14 @@ def test_a_base_url_that_cannot_work_is_told(environment, url):
         AnthropicClient(30.0)
 
 
+@pytest.mark.parametrize("path", ["", "/v1"])
+def test_a_base_url_with_a_password_is_told_without_it(environment, path):
+    environment.setenv("ANTHROPIC_BASE_URL", f"http://me:secret@127.0.0.1:1{path}")
+    with pytest.raises(UsageError, match="must hold no user and password") as caught:
+        AnthropicClient(30.0)
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("variables", "line"),
     [

@@ -51,7 +51,7 @@ def choose_client(asked: str, experiment: Experiment, environment: Mapping[str, 
     if asked not in {"auto", "anthropic"}:
         return Choice(name="replay", reason=asked)
     if asked == "anthropic" or any(environment.get(name) for name in CREDENTIALS):
-        base_url = _without_password(environment.get("ANTHROPIC_BASE_URL", "").rstrip("/"))
+        base_url = hide_userinfo(environment.get("ANTHROPIC_BASE_URL", "").rstrip("/"))
         foreign = base_url if base_url and base_url != ANTHROPIC_URL else None
         return Choice(name="anthropic", reason=experiment.model, base_url=foreign)
     if experiment.mock_responses:
@@ -63,7 +63,8 @@ def choose_client(asked: str, experiment: Experiment, environment: Mapping[str, 
     )
 
 
-def _without_password(url: str) -> str:
+def hide_userinfo(url: str) -> str:
+    """Leave out a URL's user and password."""
     return re.sub(r"//[^/@]*@", "//", url)
 
 

@@ -10,7 +10,7 @@ import warnings
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pytest_experiment_profiler.clients import ANTHROPIC_URL, CREDENTIALS
+from pytest_experiment_profiler.clients import ANTHROPIC_URL, CREDENTIALS, hide_userinfo
 from pytest_experiment_profiler.errors import UNREACHABLE, ClientError, RateLimit, UsageError
 from pytest_experiment_profiler.experiment import Prompt, Reply
 
@@ -84,6 +84,8 @@ def _open_sdk(timeout_s: float) -> anthropic.AsyncAnthropic:
 
 def _check_base_url() -> None:
     url = os.environ.get("ANTHROPIC_BASE_URL", "")
+    if url != hide_userinfo(url):
+        raise UsageError("ANTHROPIC_BASE_URL must hold no user and password: the key goes out alone")
     if url.rstrip("/").endswith("/v1"):
         raise UsageError(f"ANTHROPIC_BASE_URL={url} must not end in /v1: the client adds it")
     if url and not re.match(r"https?://[^/\s]+", url):
