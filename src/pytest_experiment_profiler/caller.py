@@ -134,20 +134,26 @@ class Caller:
         self.progress.reused += 1
         return replace(turn, prompt=prompt, reused=True), ()
 
-    def _redact(self, failure: Failure) -> Failure:
-        return replace(failure, message=self.log.redact(failure.message))
+    def _redact(self, failure: Failure | None) -> Failure | None:
+        if failure is None:
+            return None
+        kind, message = self.log.redact(failure.type), self.log.redact(failure.message)
+        return replace(failure, type=kind, message=message)
 
     def _log(self, position: int, prompt: Prompt, outcome: Outcome, digest: str) -> Turn:
+        reply, failure = outcome.reply, self._redact(outcome.error)
+        if reply is not None and self.log.redact(reply.text) != reply.text:
+            reply = replace(reply, text=self.log.redact(reply.text))
         turn = Turn(
             prompt=prompt,
-            reply=outcome.reply,
-            error=outcome.error and self._redact(outcome.error),
+            reply=reply,
+            error=failure,
             attempts=outcome.attempts,
             sent_at=outcome.sent_at,
             latency_s=outcome.latency_s,
         )
-        if outcome.error and outcome.scope == "run":
-            self.progress.stop(f"stopped: {outcome.error.type}: {outcome.error.message}")
+        if failure and outcome.scope == "run":
+            self.progress.stop(f"stopped: {failure.type}: {failure.message}")
         write = partial(self.log.append_response, position, turn, digest)
         if self.progress.save(write, answer=_name(prompt)):
             return turn
@@ -214,7 +220,7 @@ class _CallGate:
         if progress.unreachable_since is None:
             progress.unreachable_since = started
         elif started - progress.unreachable_since > UNREACHABLE_S:
-            progress.stop(f"stopped: {error}")
+            progress.stop(f"stopped: {self._caller.log.redact(str(error))}")
 
     def _settle(self, actual: Charge) -> None:
         for ledger in self._caller.ledgers:

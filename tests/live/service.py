@@ -107,6 +107,8 @@ FAULTS: Mapping[str, Callable[[str], Answer]] = {
     "max_tokens": lambda text: _message(text[:40], stop_reason="max_tokens"),
     "thinking": lambda _: _message(content=[{"type": "thinking", "thinking": "Hm."}]),
     "401": lambda _: _refuse(401, "authentication_error", "invalid bearer token"),
+    "401-echo": lambda _: _refuse(401, f"bad_{KEY}", f"invalid bearer token {KEY}"),
+    "500-echo": lambda _: _refuse(500, "api_error", f"Bearer {KEY} broke it"),
     "403": lambda _: _refuse(403, "permission_error", "not allowed"),
     "spend": lambda _: _refuse(
         429, "rate_limit_error", "spend limit reached", "enforced_spend_limit_reached"
@@ -114,6 +116,7 @@ FAULTS: Mapping[str, Callable[[str], Answer]] = {
     "temperature": lambda _: _refuse(
         400, "invalid_request_error", "`temperature` is deprecated for this model."
     ),
+    "echo": lambda text: _message(f"{text} Bearer {KEY}"),
     "400": lambda _: _refuse(400, "invalid_request_error", "messages: odd roles"),
 }
 """Faults by name, each made of the text that would be the answer."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.builders import write_project
+from tests.live.service import KEY
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,21 @@ def test_bad_credentials_are_told_before_the_first_call(service, shell, project,
     assert (ended.code, api.requests) == (2, 0)
     assert "secret" not in ended.out + ended.err
     assert "ANTHROPIC_" in ended.err
+
+
+@pytest.mark.parametrize("fault", ["401-echo", "500-echo"])
+def test_a_key_that_the_service_says_again_is_shown_nowhere(service, shell, project, fault):
+    service(faults={fault: 1.0})
+    ended = shell(project(2, timeout=0.5))
+    kept = [path.read_text("utf-8") for path in ended.folder.iterdir()]
+    assert "Bearer [redacted]" in ended.err or "token [redacted]" in ended.err
+    assert not any(KEY in text for text in [ended.out, ended.err, *kept])
+
+
+def test_a_key_in_an_answer_is_in_no_later_prompt(service, shell, project):
+    api = service(faults={"echo": 1.0}, bodies=[])
+    ended = shell(project([{"dialogue_id": "d", "turns": ["one?", "two?"]}]))
+    assert (ended.code, KEY in str(api.bodies[1]["messages"])) == (0, False)
 
 
 def test_a_models_end_is_a_line_not_a_crash(service, project, pytester):
