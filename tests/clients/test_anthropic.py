@@ -235,6 +235,8 @@ def test_what_came_instead_of_a_message_is_shown(environment):
         (fail(500, "api_error", "internal"), True, "call", None),
         (fail(529, "overloaded_error", "Overloaded"), True, "call", None),
         (fail(400, "invalid_request_error", "no", x_should_retry="true"), True, "call", None),
+        (fail(401, "authentication_error", "no", x_should_retry="true"), False, "run", None),
+        (fail(429, "rate_limit_error", "no", x_should_retry="false"), False, "run", None),
         (fail(529, "overloaded_error", "no", x_should_retry="false"), False, "call", None),
         (
             fail(429, "rate_limit_error", "grows too fast", code="ramp_limit_exceeded"),
@@ -285,6 +287,20 @@ def test_a_temperature_that_is_refused_concerns_the_run(environment, message):
     error, _ = ask_once(fail(400, "invalid_request_error", message), environment=environment)
     assert (error.status, error.retryable, error.scope) == (400, False, "run")
     assert str(error) == message
+
+
+@pytest.mark.parametrize("status", [400, 429])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "You have reached your specified API usage limits. You will regain access on 2026-12-01.",
+        "Your credit balance is too low to access the API.",
+        "The workspace's spend limit was reached.",
+    ],
+)
+def test_money_that_is_spent_concerns_the_run(environment, status, message):
+    error, _ = ask_once(fail(status, "invalid_request_error", message), environment=environment)
+    assert (error.retryable, error.scope, str(error)) == (False, "run", message)
 
 
 @pytest.mark.parametrize(

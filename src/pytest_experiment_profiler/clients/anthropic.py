@@ -24,8 +24,10 @@ SAMPLING_VERSION = "2023-06-01"
 
 _HOPELESS = frozenset({"enforced_spend_limit_reached", "contract_spend_limit_reached"})
 _EVERY_CALL = frozenset({401, 402, 403, 404})
-_RETRYABLE = frozenset({408, 409, 429})
+_TOO_MANY = 429
+_RETRYABLE = frozenset({408, 409, _TOO_MANY})
 _SAMPLING = re.compile(r"\b(temperature|top_p|top_k)\b")
+_SPENT = re.compile(r"\b(spend(ing)? limit|usage limits?|credit balance)\b", re.IGNORECASE)
 _LIMITS = ("requests", "tokens", "input-tokens", "output-tokens")
 _SHOWN_BYTES = 200
 
@@ -85,7 +87,7 @@ def _open_sdk(timeout_s: float) -> anthropic.AsyncAnthropic:
 def _check_base_url() -> None:
     url = os.environ.get("ANTHROPIC_BASE_URL", "")
     if url != hide_userinfo(url):
-        raise UsageError("ANTHROPIC_BASE_URL must hold no user and password: the key goes out alone")
+        raise UsageError("ANTHROPIC_BASE_URL must hold no user and password")
     if url.rstrip("/").endswith("/v1"):
         raise UsageError(f"ANTHROPIC_BASE_URL={url} must not end in /v1: the client adds it")
     if url and not re.match(r"https?://[^/\s]+", url):
@@ -135,18 +137,26 @@ def _refused_request(error: anthropic.APIStatusError) -> ClientError:
     status, headers = error.status_code, error.response.headers
     retryable = status in _RETRYABLE or status >= 500  # noqa: PLR2004
     told = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
-    hopeless = error.error_code in _HOPELESS
     message = str(error.api_message or f"HTTP {status}: {_show(error.response.content)}")
-    sampling = status == 400 and _SAMPLING.search(message)  # noqa: PLR2004
+    final = status == _TOO_MANY and told is False
+    hopeless = final or status in _EVERY_CALL or _is_hopeless(status, error.error_code, message)
     return ClientError(
         message,
         retryable=(retryable if told is None else told) and not hopeless,
         retry_after_s=_retry_after(headers),
         status=status,
         kind=error.error_code or error.type or "http_error",
-        scope="run" if hopeless or sampling or status in _EVERY_CALL else "call",
+        scope="run" if hopeless else "call",
         limits=_read_limits(headers),
     )
+
+
+def _is_hopeless(status: int, code: str | None, message: str) -> bool:
+    """Tell whether every other call would be refused alike: no money left, or the sampling."""
+    spent = code in _HOPELESS or bool(_SPENT.search(message))
+    if status == _TOO_MANY:
+        return spent
+    return status == 400 and (spent or bool(_SAMPLING.search(message)))  # noqa: PLR2004
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
