@@ -153,6 +153,32 @@ def test_an_attempt_that_takes_too_long_is_cut():
     assert outcome.attempts[0].lost
 
 
+def test_an_attempt_that_is_cancelled_gives_its_place_back():
+    class Stopped(BaseException):
+        pass
+
+    door = Door()
+    with pytest.raises(Stopped):
+        call(Stopped(), door=door)
+    [(reply, error)] = door.left
+    assert reply is None
+    assert error is not None
+    assert error.lost
+
+
+def test_a_gate_that_stays_shut_until_the_deadline_ends_a_call():
+    class Shutting(Door):
+        async def enter(self) -> bool:
+            if await super().enter():
+                return True
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    outcome, _ = call(busy(retry_after_s=0.01), timeout_s=0.02, door=Shutting(1))
+    assert len(outcome.attempts) == 1
+    assert outcome.error.message == "busy (no time left for another attempt)"
+
+
 @pytest.mark.parametrize(
     ("failure", "kind", "message"),
     [

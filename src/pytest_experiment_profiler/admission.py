@@ -150,4 +150,8 @@ class Admission:
 
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
-        await future
+        try:
+            await future
+        except asyncio.CancelledError:
+            self.wake()  # a place that was just given to this call is another's
+            raise

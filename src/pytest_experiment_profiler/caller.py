@@ -181,8 +181,13 @@ class _CallGate:
         if caller.ledgers and not await reserve_all(caller.ledgers, self._worst, may_go_on):
             caller.progress.stop("budget")
             return False
-        if not await caller.admission.enter(self._tokens, may_go_on):
-            self._settle(NOTHING)
+        entered = False
+        try:
+            entered = await caller.admission.enter(self._tokens, may_go_on)
+        finally:
+            if not entered:
+                self._settle(NOTHING)
+        if not entered:
             return False
         # An attempt whose answer was lost may be billed, so a second line says that it was made.
         write = partial(self._write, self._attempt)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +19,7 @@ MAX_ATTEMPTS = 8
 BACKOFF_S = 0.5
 MAX_BACKOFF_S = 30.0
 MAX_WAIT_S = 60.0
+NO_TIME = " (no time left for another attempt)"
 
 
 class Gate(Protocol):
@@ -67,10 +68,15 @@ class Pacing:
         """
         attempts: list[Attempt] = []
         outcome, deadline, wait_s = None, float("inf"), 0.0
-        while await gate.enter():
+        may_start = await gate.enter()
+        while may_start:
             sent_at, started = self.wall(), self.now()
             deadline = min(deadline, started + timeout_s)
-            reply, error = await _try(attempt, deadline - started, timeout_s)
+            try:
+                reply, error = await _try(attempt, deadline - started, timeout_s)
+            except BaseException:
+                gate.leave(started, None, ClientError("cut short", lost=True))
+                raise
             gate.leave(started, reply, error)
             attempts.append(_attempt(error, wait_s))
             next_wait_s, reason = self._next_wait(error, len(attempts), deadline)
@@ -85,8 +91,19 @@ class Pacing:
             if next_wait_s is None:
                 break
             wait_s = next_wait_s
-            await self.sleep(wait_s)
+            try:
+                may_start = await self._wait(wait_s, gate, deadline)
+            except TimeoutError:
+                return _add_reason(outcome, NO_TIME)
         return outcome
+
+    async def _wait(self, wait_s: float, gate: Gate, deadline: float) -> bool:
+        """Wait and pass the gate again; raise TimeoutError where the deadline is first."""
+        import asyncio  # noqa: PLC0415 -- see _try
+
+        async with asyncio.timeout(deadline - self.now()):
+            await self.sleep(wait_s)
+            return await gate.enter()
 
     def _next_wait(
         self, error: ClientError | None, tries: int, deadline: float
@@ -103,8 +120,14 @@ class Pacing:
             asked = f" (asked to wait {wait_s:g} s, more than {MAX_WAIT_S:g} s"
             return None, f"{asked}: left to a later resume)"
         if self.now() + wait_s >= deadline:
-            return None, " (no time left for another attempt)"
+            return None, NO_TIME
         return wait_s, ""
+
+
+def _add_reason(outcome: Outcome, reason: str) -> Outcome:
+    failure = outcome.error
+    assert failure is not None  # noqa: S101 -- there was to be another attempt
+    return replace(outcome, error=replace(failure, message=f"{failure.message}{reason}"))
 
 
 async def _try(
