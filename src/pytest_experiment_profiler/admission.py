@@ -100,14 +100,16 @@ class Admission:
             self.limit = min(float(self.most), self.limit + step)
         now = self.now()
         for limit in limits:
-            rate = (limit.limit - limit.remaining) / limit.reset_s if limit.reset_s > 0 else 0.0
+            reset_s = min(limit.reset_s, MAX_PAUSE_S)
+            rate = (limit.limit - limit.remaining) / reset_s if reset_s > 0 else 0.0
             level = limit.remaining - (self.in_flight if limit.kind == "requests" else 0)
             self._buckets[limit.kind] = Bucket(level, rate or limit.limit, limit.limit, now)
         self.wake()
 
     def pause(self, seconds: float) -> None:
-        """Start no call for so long, as the service asked."""
-        self._paused_until = max(self._paused_until, self.now() + min(seconds, MAX_PAUSE_S))
+        """Start no call for so long, as the service asked, unless it asks for too much."""
+        if seconds <= MAX_PAUSE_S:
+            self._paused_until = max(self._paused_until, self.now() + seconds)
 
     def wake(self) -> None:
         """Let those who wait look again: as many as there are places."""

@@ -122,12 +122,18 @@ def test_a_pause_holds_all_back():
     assert world.seconds == 7.5
 
 
-def test_no_pause_is_longer_than_the_longest():
+def test_nobody_waits_where_the_service_asks_for_too_long_a_pause():
     world = World()
     admission = Admission(most=8, sleep=world.sleep, now=world.now)
-    admission.pause(1e9)
+    admission.pause(MAX_PAUSE_S + 1)
     asyncio.run(world.run(admission.enter(1, lambda: True)))
-    assert world.seconds == MAX_PAUSE_S
+    assert world.seconds == 0
+
+
+def test_a_limit_that_is_whole_again_in_years_holds_nobody_up_for_ever():
+    told = (RateLimit("requests", 60, 0, 1e9),)
+    _, world = serve(20, lambda number: told if number == 0 else "ok", most=1)
+    assert world.seconds < 120
 
 
 def test_who_waits_is_let_go_when_the_run_stops():
