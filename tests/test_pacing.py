@@ -193,7 +193,18 @@ def test_whatever_a_client_raises_is_an_error_of_its_call(failure, kind, message
     assert (len(outcome.attempts), clock.slept) == (1, [])
 
 
-@pytest.mark.parametrize("odd", [None, "text", Reply, 7, Reply(text=None)])  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        "text",
+        Reply,
+        7,
+        Reply(text=None),  # type: ignore[arg-type]
+        Reply(text="", model=7),  # type: ignore[arg-type]
+        Reply(text="", request_id=[]),  # type: ignore[arg-type]
+    ],
+)
 def test_whatever_else_a_client_returns_is_an_error_of_its_call(odd):
     outcome, _ = call(lambda _: odd)
     assert outcome.reply is None

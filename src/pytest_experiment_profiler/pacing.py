@@ -168,6 +168,8 @@ def _find_fault(reply: object) -> str | None:
 _REPLY_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "text": ((str,), "text"),
     "stop_reason": ((str, NoneType), "text or None"),
+    "model": ((str, NoneType), "text or None"),
+    "request_id": ((str, NoneType), "text or None"),
     "usage": ((Mapping,), "a mapping"),
     "metadata": ((Mapping,), "a mapping"),
 }
