@@ -123,19 +123,24 @@ def _open_status(config: pytest.Config) -> StatusLine:
     if quiet or not plugins.hasplugin("terminalreporter"):
         return StatusLine(write=None)
     capture: Any = plugins.getplugin("capturemanager")
+    uncaptured = capture.global_and_fixture_disabled if capture else nullcontext
+    # pytest's writer keeps count of what stands in its line, so ours goes beside it.
+    writer = config.get_terminal_writer()
 
     def write(text: str) -> None:
-        with capture.global_and_fixture_disabled() if capture else nullcontext():
+        with uncaptured():
             sys.stdout.write(text)
             sys.stdout.flush()
 
-    # pytest's writer keeps count of what stands in its line, so ours goes beside it.
-    writer = config.get_terminal_writer()
+    def width() -> int:
+        with uncaptured():  # else it is that of the file which captures
+            return writer.fullwidth
+
     return StatusLine(
         write=write,
         is_terminal=writer.hasmarkup and os.environ.get("TERM") != "dumb",
         column=lambda: writer.width_of_current_line,
-        width=lambda: writer.fullwidth,
+        width=width,
     )
 
 

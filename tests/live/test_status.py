@@ -103,6 +103,14 @@ def test_pytests_own_dots_stay_intact(manifest, tmp_path):
     assert not LINE.search(screen)
 
 
+def test_a_terminals_width_is_kept_to(tmp_path):
+    answers = {"d0": {"completion": "x", "delay_s": 0.5}}
+    manifest = write_project(tmp_path / "p", 30, answers, concurrency=30)
+    text, code = watch(under_pytest(manifest, "--tb=no"), tmp_path, width=44)
+    shown = re.findall(r"\x1b\[2K([^\x1b]*)", text)
+    assert (code, max(map(len, shown))) == (1, 43)
+
+
 @pytest.mark.parametrize("words", [["-q"], ["-qq"]])
 def test_a_terminal_that_wants_quiet_has_it(manifest, tmp_path, words):
     text, code = watch(under_pytest(manifest, *words), tmp_path)

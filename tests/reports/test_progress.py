@@ -84,6 +84,23 @@ def test_in_the_first_column_the_cursor_stays_there():
     assert screen.text.endswith("\x1b[1A\r")
 
 
+def test_a_line_that_was_wrapped_goes_on_where_it_was():
+    screen = Screen(column=205)
+    screen.line(is_terminal=True, width=100).show(make_standing(3))
+    assert screen.text.endswith("\x1b[1A\r\x1b[5C")
+
+
+@pytest.mark.parametrize("column", [100, 200])
+def test_at_the_edge_it_waits(column):
+    screen = Screen(column=column)
+    line = screen.line(is_terminal=True, width=100)
+    line.show(make_standing(3))
+    assert screen.text == ""
+    screen.column += 1
+    line.show(make_standing(3))
+    assert "3/400" in screen.text
+
+
 def test_it_is_not_rewritten_all_the_time():
     screen = Screen()
     line = screen.line(is_terminal=True)

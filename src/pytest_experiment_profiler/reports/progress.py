@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 REWRITE_S = 0.2
-SETTLE_S = 1.0
+SETTLE_S = 0.3
 """Seconds in which a run needs no lines: it may be over by then."""
 
 
@@ -70,7 +70,7 @@ class StatusLine:
         """Show how a run stands, if it is time to."""
         if not self.is_terminal:
             self._add_line(standing)
-        elif self.now() - self._at >= REWRITE_S:
+        elif self.now() - self._at >= REWRITE_S and not self._is_at_edge():
             self._at = self.now()
             self._write_below(describe_standing(standing)[: self.width() - 1])
             self._shown = True
@@ -83,9 +83,14 @@ class StatusLine:
 
     def _write_below(self, text: str) -> None:
         if self.write is not None:
-            column = self.column()
+            column = self.column() % self.width()
             forward = f"\x1b[{column}C" if column > 0 else ""
             self.write(f"\n\r\x1b[2K{text}\x1b[1A\r{forward}")
+
+    def _is_at_edge(self) -> bool:
+        """Tell whether the next character goes to a new line: no move leads back to there."""
+        column = self.column()
+        return column > 0 and column % self.width() == 0
 
     def _add_line(self, standing: Standing) -> None:
         tenths = 10 * standing.ended // standing.total if standing.total else 10
