@@ -157,6 +157,12 @@ def test_a_short_way_has_few_tenths(total):
     assert len(screen.text.splitlines()) <= max(0, total - 1)
 
 
+def test_a_run_of_few_dialogues_may_take_longer_before_it_needs_lines():
+    screen = Screen()
+    settle(screen).show(make_standing(2, 9))
+    assert screen.text == ""
+
+
 def test_a_quick_run_needs_no_lines():
     screen = Screen()
     line = screen.line(is_terminal=False)
@@ -196,7 +202,7 @@ def test_a_terminal_sees_a_bar(monkeypatch):
 
 
 def test_a_file_gets_lines(monkeypatch):
-    monkeypatch.setattr("pytest_experiment_profiler.reports.progress.SETTLE_S", 0)
+    monkeypatch.setattr("pytest_experiment_profiler.reports.progress.SETTLE_FEW_S", 0)
     stream = io.StringIO()
     with show_bar(stream) as show:
         for ended in range(3):

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 REWRITE_S = 0.2
+TENTHS = 10
 SETTLE_S = 0.3
-"""Seconds in which a run needs no lines: it may be over by then."""
+SETTLE_FEW_S = 1.0
+"""Seconds in which a run, or one of few dialogues, needs no lines: it may be over by then."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,12 +95,13 @@ class StatusLine:
         return column > 0 and column % self.width() == 0
 
     def _add_line(self, standing: Standing) -> None:
-        tenths = 10 * standing.ended // standing.total if standing.total else 10
+        few = standing.total < TENTHS
+        tenths = TENTHS * standing.ended // standing.total if standing.total else TENTHS
         if self._begun is None:
             self._begun = self.now()
-        if self.now() - self._begun < SETTLE_S:
+        if self.now() - self._begun < (SETTLE_FEW_S if few else SETTLE_S):
             return
-        if self.write is not None and self._tenths < tenths < 10:  # noqa: PLR2004 -- then the table
+        if self.write is not None and self._tenths < tenths < TENTHS:  # after the last: the table
             self._tenths = tenths
             start = "\n" if self.column() > self._line_column else ""
             self._line_column = self.column()
