@@ -226,6 +226,7 @@ def test_a_gate_that_closes_ends_the_attempts():
     outcome, _ = call(busy(), door=door)
     assert (len(outcome.attempts), len(door.left)) == (2, 2)
     assert outcome.error.type == "overloaded_error"
+    assert outcome.error.message == "busy (the run stopped before another attempt)"
 
 
 def test_the_gate_learns_how_each_attempt_ended():

@@ -20,6 +20,7 @@ BACKOFF_S = 0.5
 MAX_BACKOFF_S = 30.0
 MAX_WAIT_S = 60.0
 NO_TIME = " (no time left for another attempt)"
+STOPPED = " (the run stopped before another attempt)"
 
 
 class Gate(Protocol):
@@ -67,9 +68,10 @@ class Pacing:
         None: it was never sent. `earlier` are attempts of a part of the run that was cut short.
         """
         attempts: list[Attempt] = []
-        outcome, deadline, wait_s = None, float("inf"), 0.0
-        may_start = await gate.enter()
-        while may_start:
+        deadline, wait_s = float("inf"), 0.0
+        if not await gate.enter():
+            return None
+        while True:
             sent_at, started = self.wall(), self.now()
             deadline = min(deadline, started + timeout_s)
             try:
@@ -89,13 +91,13 @@ class Pacing:
                 scope=error.scope if error else "call",
             )
             if next_wait_s is None:
-                break
+                return outcome
             wait_s = next_wait_s
             try:
-                may_start = await self._wait(wait_s, gate, deadline)
+                if not await self._wait(wait_s, gate, deadline):
+                    return _add_reason(outcome, STOPPED)
             except TimeoutError:
                 return _add_reason(outcome, NO_TIME)
-        return outcome
 
     async def _wait(self, wait_s: float, gate: Gate, deadline: float) -> bool:
         """Wait and pass the gate again; raise TimeoutError where the deadline is first."""
