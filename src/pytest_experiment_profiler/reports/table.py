@@ -149,8 +149,8 @@ def _cost(summary: Record) -> str:
         return f"cost: nothing, replayed ({avoided} avoided)"
     sent = f"tokens: {tokens['input']:,} in, {tokens['output']:,} out"
     if cost["usd"] is None:
-        models = make_plain(", ".join(cost.get("unknown_models", ())) or summary["model"])
-        return f"{sent}, cost unknown (no price for {models})"
+        models = make_plain(", ".join(cost.get("unknown_models", ())))
+        return f"{sent}, cost unknown ({f'no price for {models}' if models else 'no answers'})"
     return f"{sent}, cost: ${cost['usd']:.4f} ({cost['prices_as_of']})"
 
 
