@@ -74,6 +74,23 @@ def test_runs_go_to_runs_unless_told(shell, sample, tmp_path):
     assert (tmp_path / "runs" / "demo_run" / "summary.json").exists()
 
 
+def test_the_command_that_resumes_keeps_what_was_asked_for(shell, tmp_path):
+    manifest = write_project(tmp_path, answers={"d0": "fact0"})
+    shell("run", "--config", manifest, "--output-dir", "before")
+    words = ["--client", "mock", "--budget-usd", "0.5", "--baseline", "before/demo_run"]
+    _, _, err = shell("run", "--config", manifest, *words, "--intersection")
+    command = f"run --config {manifest} --output-dir runs --resume {' '.join(words)} --intersection"
+    assert f"resume: experiment-profiler {command}" in err.splitlines()
+
+
+@pytest.mark.parametrize("amount", ["0", "-1", "nan", "inf", "much"])
+def test_an_amount_is_above_0(shell, tmp_path, amount):
+    manifest = write_project(tmp_path)
+    code, _, err = shell("run", "--config", manifest, f"--budget-usd={amount}")
+    assert code == 2
+    assert f"'{amount}' is no amount above 0" in err
+
+
 def test_a_failed_dialogue_is_exit_1_and_told(shell, tmp_path):
     manifest = write_project(tmp_path, answers={"d0": "fact0", "d2": "fact2"})
     code, out, err = shell("run", "--config", manifest)

@@ -94,9 +94,12 @@ def _add_intersection(parser: argparse.ArgumentParser) -> None:
 
 
 def _amount(text: str) -> float:
-    amount = float(text)
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = 0.0
     if not 0 < amount < float("inf"):
-        raise argparse.ArgumentTypeError("an amount above 0 is needed")
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount above 0")
     return amount
 
 

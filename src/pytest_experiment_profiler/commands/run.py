@@ -143,8 +143,9 @@ def _resume_command(options: argparse.Namespace) -> str:
     words += ["--output-dir", options.output_dir, "--resume"]
     if options.client != "auto":
         words += ["--client", options.client]
-    if options.baseline:
+    if options.budget_usd is not None:
+        words += ["--budget-usd", options.budget_usd]
+    if options.baseline is not None:
         words += ["--baseline", options.baseline]
-    if options.intersection:
-        words.append("--intersection")
+    words += ["--intersection"] * options.intersection
     return shlex.join(map(str, words))
