@@ -5,11 +5,6 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import settings
-
-# A gate repeats: no random cases, and no deadlines that a busy machine misses.
-settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
-settings.load_profile("repeatable")
 
 pytest_plugins = ["pytester"]
 
@@ -24,6 +19,15 @@ FOREIGN = (
     "NO_COLOR",
     "COLUMNS",
 )
+
+
+def pytest_pycollect_makemodule():
+    """Let property tests repeat: no random cases, no deadlines that a busy machine misses."""
+    # A session of experiments loads this file, too, and may have no hypothesis.
+    from hypothesis import settings  # noqa: PLC0415
+
+    settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+    settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True, scope="session")
