@@ -16,6 +16,7 @@ LOWER_FLOORS = (
     "errors",
     "experiment",
     "documents",
+    "validation",
     "models",
     "records",
     "recall",

@@ -23,7 +23,7 @@ PACKAGES = {"clients", "metrics", "reports", "commands"}
 
 FLOORS = (
     {"experiment", "errors", "documents"},
-    {"records"},
+    {"records", "validation"},
     {"dialogues", "runlog", "recall", "statistics", "pairing", "pricing", "hooks", "provenance"}
     | {"admission", "budget", "doubts", "models", "selection"},
     {"clients", "metrics", "reports", "pacing", "loop", "contrasts", "gates", "handover"},
@@ -40,7 +40,7 @@ HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}
 
 HOMES = {
     "yaml": "documents",
-    "jsonschema": "documents",
+    "jsonschema": "validation",
     "anthropic": "clients/anthropic",
     "httpx2": "clients/anthropic",
     "rich": "reports/",

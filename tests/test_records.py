@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_experiment_profiler.documents import check
 from pytest_experiment_profiler.experiment import (
     Attempt,
     Dialogue,
@@ -32,6 +31,7 @@ from pytest_experiment_profiler.records import (
     request_record,
     response_record,
 )
+from pytest_experiment_profiler.validation import check
 from tests.builders import make_dialogue, make_prompt, make_turn
 
 DIGEST = "0123456789abcdef"

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_experiment_profiler.documents import load_schema
 from pytest_experiment_profiler.experiment import Reply
 from pytest_experiment_profiler.metrics import METRICS
 from pytest_experiment_profiler.metrics.definitions import name_definitions
 from pytest_experiment_profiler.metrics.own import Own
 from pytest_experiment_profiler.metrics.scores import score_record
 from pytest_experiment_profiler.summary import RESERVED
+from pytest_experiment_profiler.validation import load_schema
 from tests.builders import make_prompt, make_read_transcript, make_transcript, make_turn, sum_up
 
 make = make_read_transcript

@@ -7,7 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_experiment_profiler import documents
+from pytest_experiment_profiler import documents, validation
 from pytest_experiment_profiler.errors import ManifestError, Problem
 from pytest_experiment_profiler.experiment import Dialogue
 from pytest_experiment_profiler.records import FACT_FORMS, parse_fact
@@ -124,13 +124,13 @@ def _dialogue(row: Row, path: Path, position: int) -> Dialogue:
 def _row_messages(row: Row) -> list[str]:
     if row.problem:
         return [row.problem]
-    faults = documents.check(row.values, "dialogue")
+    faults = validation.check(row.values, "dialogue")
     if faults:
         return [fault.message for fault in faults]
     values = row.values
     if ("user" in values) == ("turns" in values):
         both = "user" in values
-        missing = f"required key 'user' is missing{documents.find_near('user', values)}"
+        missing = f"required key 'user' is missing{validation.find_near('user', values)}"
         return ["give either user or turns, not both" if both else missing]
     turns = len(values.get("turns", "u"))
     messages = [m for fact in values.get("required_facts", ()) for m in _fact_messages(fact, turns)]

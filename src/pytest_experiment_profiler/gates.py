@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from pytest_experiment_profiler.documents import Fault, find_near, suggest
+from pytest_experiment_profiler.documents import Fault
 from pytest_experiment_profiler.statistics import Absent
+from pytest_experiment_profiler.validation import find_near, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_experiment_profiler import manifest, orders
-from pytest_experiment_profiler.documents import find_near
 from pytest_experiment_profiler.errors import ManifestError, UsageError
 from pytest_experiment_profiler.judging import hold_dialogue, hold_experiment, judge_gates
 from pytest_experiment_profiler.reports.plain import make_plain
 from pytest_experiment_profiler.selection import choose_layout, name_node
+from pytest_experiment_profiler.validation import find_near
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping

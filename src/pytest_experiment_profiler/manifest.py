@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_experiment_profiler import dialogues, documents
+from pytest_experiment_profiler import dialogues, documents, validation
 from pytest_experiment_profiler.doubts import Doubts
 from pytest_experiment_profiler.errors import ManifestError, Problem
 from pytest_experiment_profiler.experiment import Budget, Experiment
@@ -44,7 +44,7 @@ def check_manifest(path: Path, fallback: Path, own_metrics: Iterable[str] = ()) 
     `own_metrics`, too. Raise ManifestError with all problems of both files.
     """
     document = _read_document(path)
-    faults = list(documents.check(document.values, "manifest"))
+    faults = list(validation.check(document.values, "manifest"))
     if not isinstance(document.values, dict):
         raise ManifestError(_problems(path, document, faults))
     values = document.values
@@ -145,7 +145,7 @@ def _find(
     if any(_is_folder(candidate) for candidate in tried):
         hint = " (it is a folder)"
     else:
-        hint = documents.find_near(Path(text).name, _names(tried[0].parent))
+        hint = validation.find_near(Path(text).name, _names(tried[0].parent))
     places = ", ".join(str(path) for path in tried)
     message = f"no such file: {shorten(text, 200)}{hint}; tried {shorten(places, 1000)}"
     return None, [documents.Fault((key,), make_plain(message))]

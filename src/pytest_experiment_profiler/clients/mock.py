@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from pytest_experiment_profiler import documents
+from pytest_experiment_profiler import documents, validation
 from pytest_experiment_profiler.errors import ClientError, UsageError
 from pytest_experiment_profiler.experiment import Prompt, Reply
 
@@ -55,7 +55,7 @@ class MockClient:
                 kind="no_mock_answer",
             )
         if prompt.dialogue_id not in self._script:
-            hint = documents.find_near(prompt.dialogue_id, list(self._script)[:1000])
+            hint = validation.find_near(prompt.dialogue_id, list(self._script)[:1000])
             raise ClientError(
                 f"no mock answer for this dialogue in {self._path}{hint}", kind="no_mock_answer"
             )
@@ -90,7 +90,7 @@ def _load(path: Path) -> Mapping[str, Any]:
         script = documents.open_decoder().decode(path.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"the mock answers in {path} can't be read: {error}") from error
-    faults = documents.check(script, "mock_responses")
+    faults = validation.check(script, "mock_responses")
     if faults:
         where = "".join(f"{step}: " for step in faults[0].steps)
         raise UsageError(f"the mock answers in {path} are wrong: {where}{faults[0].message}")

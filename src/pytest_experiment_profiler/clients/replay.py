@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_experiment_profiler.documents import find_near
 from pytest_experiment_profiler.errors import ClientError, RunFolderError, UsageError
 from pytest_experiment_profiler.recall import Call, Recall
 from pytest_experiment_profiler.records import hash_prompt, request_record
 from pytest_experiment_profiler.runlog import read_run
+from pytest_experiment_profiler.validation import find_near
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

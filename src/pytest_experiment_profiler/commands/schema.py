@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.commands.output import WELL, say
-from pytest_experiment_profiler.documents import load_schema
 from pytest_experiment_profiler.errors import UsageError
 from pytest_experiment_profiler.runlog import write_whole
+from pytest_experiment_profiler.validation import load_schema
 
 if TYPE_CHECKING:
     import argparse

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_experiment_profiler import documents
+from pytest_experiment_profiler import documents, validation
 from pytest_experiment_profiler.commands.output import FAILED, WELL, say
 from pytest_experiment_profiler.comparison import parse_comparison
 from pytest_experiment_profiler.errors import ManifestError, Problem, RunFolderError, UsageError
@@ -156,7 +156,7 @@ def _read_gates(path: Path, summary: Summary) -> Mapping[str, Any]:
         raise ManifestError([Problem(path, *error.place, str(error))]) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError([Problem(path, 1, 1, f"can't be read: {error}")]) from error
-    faults = documents.check(document.values, "gates")
+    faults = validation.check(document.values, "gates")
     if isinstance(document.values, dict):
         faults += find_unknown(document.values.get("gates"), summary.metrics)
     if faults:
