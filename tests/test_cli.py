@@ -138,7 +138,7 @@ def test_a_bad_manifest_is_exit_2_with_all_problems(shell, tmp_path):
     code, out, err = shell("run", "--config", manifest)
     assert (code, out) == (2, "")
     assert err.splitlines() == [
-        f"{manifest}:3:13: max_tokens must be a whole number from 1, not 0",
+        f"{manifest}:3:13: max_tokens must be a whole number from 1 to 10000000, not 0",
         f"{manifest}:5:14: temperature must be a number from 0 to 1, not the text '0.2'",
     ]
 

@@ -116,6 +116,11 @@ def test_a_csv_cell_may_hold_lines(tmp_path):
     ]
 
 
+def test_blank_lines_of_csv_are_no_rows(tmp_path):
+    path = write(tmp_path, "d.csv", "\n\ndialogue_id,user\n\na,One?\n")
+    assert [(d.dialogue_id, d.line) for d in read_dialogues(path)] == [("a", 5)]
+
+
 def test_an_empty_csv_cell_is_an_absent_key(tmp_path):
     path = write(tmp_path, "d.csv", "dialogue_id,user,cluster\na,One?,\nb,Two?,c\n")
     assert [dialogue.extra for dialogue in read_dialogues(path)] == [{}, {"cluster": "c"}]
@@ -170,12 +175,12 @@ def test_what_was_written_is_read(tmp_path_factory, suffix):
 PROBLEMS = {
     "empty.json": (
         "",
-        ["1:1: a JSON dataset is an array of dialogues (one object a line: .jsonl)"],
+        ["1:1: the dataset is empty: it holds no dialogue"],
     ),
-    "nothing.json": ("[]", ["1:1: the dataset holds no dialogue"]),
-    "nothing.jsonl": ("", ["1:1: the dataset holds no dialogue"]),
-    "nothing.csv": ("dialogue_id,user\n", ["1:1: the dataset holds no dialogue"]),
-    "blank.csv": ("", ["1:1: the dataset holds no dialogue"]),
+    "nothing.json": ("[]", ["1:1: the dataset is empty: it holds no dialogue"]),
+    "nothing.jsonl": ("", ["1:1: the dataset is empty: it holds no dialogue"]),
+    "nothing.csv": ("dialogue_id,user\n", ["1:1: the dataset is empty: it holds no dialogue"]),
+    "blank.csv": ("", ["1:1: the dataset is empty: it holds no dialogue"]),
     "nothing.yaml": ("", ["1:1: the file is empty"]),
     "object.json": (
         '{"a": 1}',
@@ -196,11 +201,49 @@ PROBLEMS = {
     ),
     "comma.json": (
         '[{"dialogue_id": "a", "user": "x"}\n {"dialogue_id": "b", "user": "y"}]',
-        ["2:1: not JSON: expected ',' or ']' after a dialogue"],
+        ["2:2: not JSON: expected ',' or ']' after a dialogue"],
+    ),
+    "last_comma.json": (
+        '[{"dialogue_id": "a", "user": "x"},\n]',
+        ["2:1: not JSON: expected a dialogue after ','"],
+    ),
+    "large.jsonl": (
+        '{"dialogue_id": "a", "user": "x", "weight": 1e999}',
+        ["1:1: not JSON: 1e999 is too large a number"],
+    ),
+    "infinite.yaml": (
+        "- {dialogue_id: a, user: x, weight: .inf}",
+        ["1:3: a value has no JSON form (an infinite number, or NaN)"],
+    ),
+    "faults.yaml": (
+        (
+            "- {dialogue_id: a, user: x, user: y}\n- {dialogue_id: a, user: z}\n"
+            "- {dialogue_id: c, user: !!bool maybe}\n- {dialogue_id: a, user: z}\n"
+        ),
+        [
+            "1:29: duplicate key 'user' (first in line 1)",
+            "3:26: not a YAML value: 'maybe' is no bool",
+            "4:3: duplicate dialogue_id 'a' (first in line 2)",
+        ],
+    ),
+    "near.jsonl": (
+        '{"dialog_id": "a", "usr": "x"}',
+        [
+            "1:1: required key 'dialogue_id' is missing (did you mean it by 'dialog_id'?)",
+            "1:1: required key 'user' is missing (did you mean it by 'usr'?)",
+        ],
+    ),
+    "wrong_twice.jsonl": (
+        '{"dialogue_id": "a", "user": 7}\n{"dialogue_id": "a"}',
+        [
+            "1:1: user must be text that is not blank, not 7",
+            "2:1: required key 'user' is missing",
+            "2:1: duplicate dialogue_id 'a' (first in line 1)",
+        ],
     ),
     "after.json": (
         '[{"dialogue_id": "a", "user": "x"}]\n]',
-        ["1:1: not JSON: text after the end of the array"],
+        ["2:1: not JSON: text after the end of the array"],
     ),
     "broken.json": (
         '[\n{"dialogue_id": "a", "user": "x"},\n{"dialogue_id": "b", user: "y"}\n]',
@@ -311,7 +354,20 @@ def test_binary_data_is_no_text(tmp_path):
         path = tmp_path / f"d{suffix}"
         path.write_bytes(b"[\xff\xfe\x00\x80]")
         [problem] = tell(path)
-        assert problem.startswith(("1:1: not UTF-8 text (byte 1", "1:1: not UTF-8"))
+        assert problem.startswith("1:2: not UTF-8 text (")
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_text_in_another_encoding_is_told_with_its_line(tmp_path, suffix):
+    rows = [{"dialogue_id": f"d{i}", "user": "x" * 50} for i in range(1000)]
+    text = WRITERS[suffix](rows).replace("d731", "dé")
+    path = tmp_path / f"d{suffix}"
+    path.write_bytes(text.encode("latin-1"))
+    [problem] = check_dataset(path)[0]
+    before = text[: text.index("é")]
+    place = (before.count("\n") + 1, len(before) - before.rfind("\n"))
+    assert (problem.line, problem.column) == place
+    assert problem.message.startswith("not UTF-8 text (")
 
 
 def test_a_folder_is_no_dataset(tmp_path):
@@ -324,7 +380,7 @@ def test_many_problems_are_counted(tmp_path):
     path = write(tmp_path, "d.jsonl", "{}\n" * 1000)
     problems = tell(path)
     assert len(problems) == MAX_PROBLEMS + 1
-    assert problems[-1] == f"1:1: {1000 - MAX_PROBLEMS} further problems"
+    assert problems[-1] == f"1:1: {2000 - MAX_PROBLEMS} further problems"
 
 
 def test_reading_stops_at_the_first_problem(tmp_path):

@@ -42,3 +42,17 @@ def test_the_usual_raises_no_doubt(row):
     doubts = Doubts()
     doubts.look_at({"user": "Where does rain come from?"} | row, 1)
     assert list(doubts.lines()) == []
+
+
+def test_a_key_that_was_probably_misspelt_is_told_once():
+    doubts = Doubts()
+    for line in (3, 4):
+        doubts.look_at({"user": "x", "required_fact": ["rain"], "usage": 1, "topic": "sky"}, line)
+    said = "a dialogue has a key 'required_fact' (did you mean 'required_facts'?) (line 3)"
+    assert list(doubts.lines()) == [said]
+
+
+def test_a_key_beside_the_one_it_resembles_is_meant():
+    doubts = Doubts()
+    doubts.look_at({"user": "x", "users": 2, "tags": [], "tag": "y"}, 1)
+    assert list(doubts.lines()) == []

@@ -259,7 +259,7 @@ def test_a_bad_manifest_is_told_and_the_others_run(project):
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [
-            "*bad_experiment.yaml:3:13: max_tokens must be a whole number from 1, not 0",
+            "*bad_experiment.yaml:3:13: max_tokens must be a whole number from 1 to *, not 0",
             "*bad_experiment.yaml:5:14: temperature must be a number from 0 to 1, not the text*",
         ]
     )

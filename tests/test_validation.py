@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -79,11 +80,14 @@ def draw_object(schema: Schema, root: Schema) -> st.SearchStrategy[Any]:
     )
 
 
+def is_number(value):
+    is_one = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_one and abs(value) <= sys.float_info.max
+
+
 KINDS: dict[str, Callable[[Any, Any], bool]] = {
-    "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
-    "number": lambda _, value: (
-        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
-    ),
+    "integer": lambda _, value: isinstance(value, int) and is_number(value),
+    "number": lambda _, value: is_number(value),
     "object": lambda _, value: isinstance(value, dict),
     "array": lambda _, value: isinstance(value, list),
 }
@@ -129,6 +133,7 @@ def test_every_keyword_of_the_schemas_is_known():
         check(json.loads('{"": 1}'), name)
 
 
+KEYS = ", ".join(load_schema("manifest")["properties"])
 GOOD = {"experiment_id": "a", "model": "m", "max_tokens": 1, "dataset_path": "d.json"}
 
 
@@ -140,9 +145,9 @@ GOOD = {"experiment_id": "a", "model": "m", "max_tokens": 1, "dataset_path": "d.
         ({"temperature": "0.2"}, ["temperature must be a number from 0 to 1, not the text '0.2'"]),
         ({"temperature": True}, ["temperature must be a number from 0 to 1, not true"]),
         ({"temperature": float("nan")}, ["temperature must be a number from 0 to 1, not nan"]),
-        ({"max_tokens": 0}, ["max_tokens must be a whole number from 1, not 0"]),
-        ({"max_tokens": 1.0}, ["max_tokens must be a whole number from 1, not 1.0"]),
-        ({"max_tokens": None}, ["max_tokens must be a whole number from 1, not empty"]),
+        ({"max_tokens": 0}, ["max_tokens must be a whole number from 1 to 10000000, not 0"]),
+        ({"max_tokens": 1.0}, ["max_tokens must be a whole number from 1 to 10000000, not 1.0"]),
+        ({"max_tokens": None}, ["max_tokens must be a whole number from 1 to 10000000, not empty"]),
         ({"log_schema_version": 2}, ["log_schema_version must be one of 1, not 2"]),
         ({"log_schema_version": True}, ["log_schema_version must be one of 1, not true"]),
         ({"metrics": []}, ["metrics must be a list of different metrics, not an empty list"]),
@@ -155,7 +160,10 @@ GOOD = {"experiment_id": "a", "model": "m", "max_tokens": 1, "dataset_path": "d.
                 )
             ],
         ),
-        ({"tempreature": 1}, ["unknown key 'tempreature' (did you mean 'temperature'?)"]),
+        (
+            {"tempreature": 1},
+            [f"unknown key 'tempreature' (did you mean 'temperature'?); allowed: {KEYS}"],
+        ),
         (
             {"budget": {}},
             ["budget must be a mapping with usd, tokens or both, not an empty mapping"],
@@ -195,6 +203,8 @@ def test_a_long_wrong_text_is_cut():
 
 
 def test_suggestions():
-    assert suggest("modle", ["model", "metrics"]) == " (did you mean 'model'?)"
-    assert suggest("zzz", ["model", "metrics"]) == " (allowed: model, metrics)"
+    assert suggest("modle", ["model", "metrics"]) == (
+        " (did you mean 'model'?); allowed: model, metrics"
+    )
+    assert suggest("zzz", ["model", "metrics"]) == "; allowed: model, metrics"
     assert suggest("zzz", []) == ""

@@ -21,7 +21,7 @@ MAX_PROBLEMS = 20
 
 _LIST_COLUMNS = ("turns", "required_facts", "tags")
 _SPACE = re.compile(r"[ \t\r\n]*")
-_ENCODER = json.JSONEncoder(ensure_ascii=False)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 class Row(NamedTuple):
@@ -74,21 +74,27 @@ def check_dataset(
         messages = _row_messages(row)
         if not messages:
             messages = _pattern_messages(row.values, check_pattern)
-            dialogue_id = row.values["dialogue_id"]
-            if dialogue_id in lines:
-                messages += [
-                    f"duplicate dialogue_id {dialogue_id!r} (first in line {lines[dialogue_id]})"
-                ]
-            lines.setdefault(dialogue_id, row.line)
             look_at(row.values, row.line)
+        messages += _note_id(row, lines)
         found += len(messages)
         room = MAX_PROBLEMS - len(problems)
         problems += [Problem(path, row.line, row.column, m) for m in messages[:room]]
     if found > len(problems):
         problems.append(Problem(path, 1, 1, f"{found - len(problems)} further problems"))
     if not lines and not problems:
-        problems.append(Problem(path, 1, 1, "the dataset holds no dialogue"))
+        problems.append(Problem(path, 1, 1, "the dataset is empty: it holds no dialogue"))
     return problems, lines
+
+
+def _note_id(row: Row, lines: dict[str, int]) -> list[str]:
+    """Note the line of a row's id; say so if it has one already."""
+    dialogue_id = row.values.get("dialogue_id") if isinstance(row.values, dict) else None
+    if not isinstance(dialogue_id, str) or not dialogue_id.strip():
+        return []
+    if dialogue_id in lines:
+        return [f"duplicate dialogue_id {dialogue_id!r} (first in line {lines[dialogue_id]})"]
+    lines[dialogue_id] = row.line
+    return []
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -100,8 +106,9 @@ def read_rows(path: Path) -> Iterator[Row]:
         return
     try:
         yield from reader(path)
-    except UnicodeDecodeError as error:
-        yield Row(1, 1, None, f"not UTF-8 text (byte {error.start}: {error.reason})")
+    except UnicodeDecodeError:
+        place, message = documents.find_bad_text(path)
+        yield Row(*place, None, message)
     except OSError as error:
         yield Row(1, 1, None, f"can't be read: {error.strerror or error}")
 
@@ -124,17 +131,17 @@ def _dialogue(row: Row, path: Path, position: int) -> Dialogue:
 def _row_messages(row: Row) -> list[str]:
     if row.problem:
         return [row.problem]
-    faults = validation.check(row.values, "dialogue")
-    if faults:
-        return [fault.message for fault in faults]
     values = row.values
-    if ("user" in values) == ("turns" in values):
+    messages = [fault.message for fault in validation.check(values, "dialogue")]
+    if isinstance(values, dict) and ("user" in values) == ("turns" in values):
         both = "user" in values
-        missing = f"required key 'user' is missing{validation.find_near('user', values)}"
-        return ["give either user or turns, not both" if both else missing]
+        missing = f"required key 'user' is missing{validation.find_misspelt('user', values)}"
+        messages.append("give either user or turns, not both" if both else missing)
+    if messages:
+        return messages
     turns = len(values.get("turns", "u"))
-    messages = [m for fact in values.get("required_facts", ()) for m in _fact_messages(fact, turns)]
-    return messages + _text_messages(values)
+    facts = values.get("required_facts", ())
+    return [m for fact in facts for m in _fact_messages(fact, turns)] + _text_messages(values)
 
 
 def _fact_messages(fact: Any, turns: int) -> Iterator[str]:  # noqa: ANN401 -- a valid JSON form
@@ -161,7 +168,9 @@ def _text_messages(values: Mapping[str, Any]) -> list[str]:
         _ENCODER.encode(values).encode()
     except UnicodeEncodeError as error:
         return [f"text holds the lone surrogate {error.object[error.start]!a}, which can't be sent"]
-    except (TypeError, ValueError) as error:
+    except ValueError:
+        return ["a value has no JSON form (an infinite number, or NaN)"]
+    except (TypeError, RecursionError) as error:
         return [f"a value has no JSON form ({error})"]
     return []
 
@@ -170,6 +179,8 @@ def _read_json(path: Path) -> Iterator[Row]:
     text = path.read_text("utf-8-sig")
     decode = documents.open_decoder().raw_decode
     at = _skip_space(text, 0)
+    if at == len(text):
+        return
     if text[at : at + 1] != "[":
         yield Row(1, 1, None, "a JSON dataset is an array of dialogues (one object a line: .jsonl)")
         return
@@ -188,22 +199,31 @@ def _read_json(path: Path) -> Iterator[Row]:
         at = _skip_space(text, at)
         if text[at : at + 1] == ",":
             at = _skip_space(text, at + 1)
+            if text[at : at + 1] == "]":
+                yield _odd_json(text, at, "expected a dialogue after ','")
+                return
         elif text[at : at + 1] != "]":
-            line += text.count("\n", counted, at)
-            yield Row(line, 1, None, "not JSON: expected ',' or ']' after a dialogue")
+            yield _odd_json(text, at, "expected ',' or ']' after a dialogue")
             return
-    if text[at + 1 :].strip():
-        yield Row(line, 1, None, "not JSON: text after the end of the array")
+    rest = _skip_space(text, at + 1)
+    if rest < len(text):
+        yield _odd_json(text, rest, "text after the end of the array")
+
+
+def _odd_json(text: str, at: int, message: str) -> Row:
+    line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+    return Row(line, column, None, f"not JSON: {message}")
 
 
 def _read_jsonl(path: Path) -> Iterator[Row]:
     decoder = documents.open_decoder()
-    with path.open(encoding="utf-8-sig", newline="\n") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             try:
-                yield Row(number, 1, decoder.decode(line))
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                yield Row(number, 1, decoder.decode(text))
             except (ValueError, RecursionError) as error:
                 yield _broken_json(error, number, 1)
 
@@ -214,18 +234,22 @@ def _read_yaml(path: Path) -> Iterator[Row]:
     except documents.DocumentError as error:
         yield Row(*error.place, None, str(error))
         return
+    for fault in document.faults:
+        yield Row(*document.place(fault), None, fault.message)
     if not isinstance(document.values, list):
         yield Row(1, 1, None, "a YAML dataset is a list of dialogues")
         return
+    unread = {fault.steps[0] for fault in document.faults}
     for i, values in enumerate(document.values):
-        yield Row(*document.places[i,], values)
+        if i not in unread:
+            yield Row(*document.places[i,], values)
 
 
 def _read_csv(path: Path) -> Iterator[Row]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, strict=True)
         try:
-            columns = next(reader, [])
+            columns = next(filter(None, reader), [])
             if len(set(columns)) < len(columns):
                 yield Row(1, 1, None, "two columns have one name")
                 return
@@ -258,6 +282,9 @@ def _csv_row(line: int, columns: list[str], cells: list[str]) -> Row:
 
 
 def _broken_json(error: Exception, line: int, column: int) -> Row:
+    if isinstance(error, UnicodeDecodeError):
+        column = len(error.object[: error.start].decode()) + 1
+        return Row(line, column, None, f"not UTF-8 text ({error.reason})")
     if isinstance(error, json.JSONDecodeError):
         extra = error.doc.count("\n", 0, error.pos) + 1
         line = max(line, extra) if extra > 1 else line

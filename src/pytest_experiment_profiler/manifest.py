@@ -44,7 +44,7 @@ def check_manifest(path: Path, fallback: Path, own_metrics: Iterable[str] = ()) 
     `own_metrics`, too. Raise ManifestError with all problems of both files.
     """
     document = _read_document(path)
-    faults = list(validation.check(document.values, "manifest"))
+    faults = [*document.faults, *validation.check(document.values, "manifest")]
     if not isinstance(document.values, dict):
         raise ManifestError(_problems(path, document, faults))
     values = document.values
@@ -96,8 +96,8 @@ def _read_document(path: Path) -> documents.Document:
     except documents.DocumentError as error:
         raise ManifestError([Problem(path, *error.place, str(error))]) from error
     except UnicodeDecodeError as error:
-        message = f"not UTF-8 text (byte {error.start}: {error.reason})"
-        raise ManifestError([Problem(path, 1, 1, message)]) from error
+        place, message = documents.find_bad_text(path)
+        raise ManifestError([Problem(path, *place, message)]) from error
     except OSError as error:
         message = f"can't be read: {error.strerror or error}"
         raise ManifestError([Problem(path, 1, 1, message)]) from error
@@ -106,7 +106,9 @@ def _read_document(path: Path) -> documents.Document:
 def _problems(
     path: Path, document: documents.Document, faults: list[documents.Fault]
 ) -> list[Problem]:
-    placed = sorted((document.place(fault), fault.message) for fault in faults)
+    unread = {fault.steps for fault in document.faults if not fault.own_place}
+    told = (f for f in faults if f in document.faults or f.steps not in unread)
+    placed = sorted({(document.place(fault), fault.message) for fault in told})
     return [Problem(path, place.line, place.column, message) for place, message in placed]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
@@ -15,6 +15,9 @@ from pytest_experiment_profiler.documents import Fault, Steps
 
 Schema: TypeAlias = Mapping[str, Any]
 Test: TypeAlias = Callable[[Any], bool]
+
+MAX_SHOWN = 60
+"""Characters of a wrong value that are shown."""
 
 
 @cache
@@ -72,8 +75,12 @@ _TYPES: Mapping[str, Test] = {
     "string": lambda v: isinstance(v, str),
     "boolean": lambda v: isinstance(v, bool),
     "null": lambda v: v is None,
-    "integer": lambda v: isinstance(v, int) and not isinstance(v, bool),
-    "number": lambda v: _TYPES["integer"](v) or (isinstance(v, float) and math.isfinite(v)),
+    "integer": lambda v: isinstance(v, int) and _TYPES["number"](v),
+    "number": lambda v: (
+        isinstance(v, int | float)
+        and not isinstance(v, bool)
+        and -sys.float_info.max <= v <= sys.float_info.max
+    ),
 }
 
 
@@ -183,12 +190,20 @@ def _explain(error: Any) -> Iterator[Fault]:  # noqa: ANN401 -- jsonschema's err
                 yield Fault((*steps, key), f"unknown key {key!r}{suggest(key, known)}", at_key=True)
     elif error.validator == "required":
         missing = [key for key in error.validator_value if key not in error.instance]
+        tells_unknown = error.schema.get("additionalProperties", True) is False
         for key in missing:
-            yield Fault(steps, f"required key {key!r} is missing", at_key=True)
+            hint = "" if tells_unknown else find_misspelt(key, error.instance)
+            yield Fault(steps, f"required key {key!r} is missing{hint}", at_key=True)
     else:
-        yield Fault(
-            steps, f"{_name(steps)} must be {_expected(error)}, not {_show(error.instance)}"
-        )
+        shown = _find_twice(error) or _show(error.instance)
+        yield Fault(steps, f"{_name(steps)} must be {_expected(error)}, not {shown}")
+
+
+def _find_twice(error: Any) -> str | None:  # noqa: ANN401 -- jsonschema's error
+    if error.validator != "uniqueItems":
+        return None
+    items = list(map(str, error.instance))
+    return f"one with {next(item for item in items if items.count(item) > 1)} twice"
 
 
 def _name(steps: Steps) -> str:
@@ -221,16 +236,26 @@ def _show(value: Any) -> str:  # noqa: ANN401 -- the wrong value
     if value is None:
         return "empty"
     if isinstance(value, str):
-        return f"the text {value if len(value) < 60 else value[:57] + '...'!r}"  # noqa: PLR2004
-    return str(value).lower() if isinstance(value, bool) else str(value)
+        return f"the text {_cut(value)!r}"
+    return str(value).lower() if isinstance(value, bool) else _cut(str(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) < MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
 
 
 def suggest(word: object, known: list[str]) -> str:
-    """Return " (did you mean ...?)" where a known word is near, else what is allowed."""
-    return find_near(word, known) or (f" (allowed: {', '.join(known)})" if known else "")
+    """Return " (did you mean ...?)" where a known word is near, and what is allowed."""
+    return find_near(word, known) + (f"; allowed: {', '.join(known)}" if known else "")
 
 
-def find_near(word: object, known: Iterable[object]) -> str:
-    """Return " (did you mean ...?)" where a known word is near, else nothing."""
-    near = difflib.get_close_matches(str(word), map(str, known), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+def find_near(word: object, known: Iterable[object], cutoff: float = 0.6) -> str:
+    """Return " (did you mean ...?)" where another known word is near, else nothing."""
+    near = difflib.get_close_matches(str(word), map(str, known), n=1, cutoff=cutoff)
+    return f" (did you mean {near[0]!r}?)" if near and near[0] != str(word) else ""
+
+
+def find_misspelt(key: str, values: Mapping[str, Any]) -> str:
+    """Return " (did you mean it by ...?)" where values have a key near the one they lack."""
+    near = difflib.get_close_matches(key, values, n=1)
+    return f" (did you mean it by {near[0]!r}?)" if near else ""

@@ -156,7 +156,7 @@ def _read_gates(path: Path, summary: Summary) -> Mapping[str, Any]:
         raise ManifestError([Problem(path, *error.place, str(error))]) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError([Problem(path, 1, 1, f"can't be read: {error}")]) from error
-    faults = validation.check(document.values, "gates")
+    faults = [*document.faults, *validation.check(document.values, "gates")]
     if isinstance(document.values, dict):
         faults += find_unknown(document.values.get("gates"), summary.metrics)
     if faults:
