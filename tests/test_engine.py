@@ -336,6 +336,18 @@ def test_a_failure_that_concerns_the_run_stops_it(start):
     assert summary.counts["errors"] + summary.counts["not_run"] == 50
 
 
+def test_the_reason_of_a_stop_is_one_plain_line(start):
+    def answer(prompt):
+        del prompt
+        raise ClientError("\x1b[2Jno\nkey" + "x" * 5000, kind="authentication_error", scope="run")
+
+    run = start(Teller(answer), 50, concurrency=2)
+    reason = list(take(run))[-1][0].not_run
+    run.finish()
+    assert reason.startswith(r"stopped: authentication_error: \x1b[2Jno keyxxx")
+    assert reason.endswith(" more characters)")
+
+
 def test_a_refusal_ends_its_dialogue(start):
     rows = [{"dialogue_id": "a", "turns": ["One?", "Two?"]}]
     client = Teller(lambda _: Reply(text="", stop_reason="refusal"))

@@ -14,6 +14,7 @@ from pytest_experiment_profiler.experiment import Attempt, Failure, Prompt, Repl
 from pytest_experiment_profiler.pricing import count_tokens, price_usd
 from pytest_experiment_profiler.recall import LOST, Call
 from pytest_experiment_profiler.records import hash_prompt
+from pytest_experiment_profiler.reports.plain import make_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -48,7 +49,7 @@ class Progress:
     def stop(self, reason: str) -> None:
         """Keep the first reason for sending nothing more."""
         if self.stopped is None:
-            self.stopped = reason
+            self.stopped = make_line(reason)
             self.halt()
 
     def may_go_on(self) -> bool:

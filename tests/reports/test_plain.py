@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_experiment_profiler.reports.plain import make_plain, shorten
+from pytest_experiment_profiler.reports.plain import make_line, make_plain, shorten
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,17 @@ def test_nothing_that_controls_is_left(text):
     assert all(c in "\n\t" for c in plain if unicodedata.category(c) == "Cc")
     assert not any(unicodedata.bidirectional(c) in {"RLO", "LRO", "RLI", "LRI"} for c in plain)
     plain.encode()
+
+
+@given(st.text(st.characters()) | st.text())
+def test_a_line_is_one(text):
+    line = make_line(text)
+    assert len(line.splitlines()) <= 1
+    assert line == line.strip()
+
+
+def test_a_line_is_cut():
+    assert make_line("a\n\tb\r\nc\x1b" + "x" * 30, 8) == r"a b c\x1b… (30 more characters)"
 
 
 @given(st.text(), st.integers(0, 20))

@@ -148,6 +148,11 @@ def test_any_name_is_one_row_without_trailing_blanks(name, value):
 # --- below the table
 
 
+def test_a_model_that_calls_itself_something_odd_stays_in_its_line():
+    notes = note(answered_by=["claude-haiku-4-5", "x\n\x1b[2Jgate passed: all"])
+    assert notes[0] == (r"client: mock (claude-haiku-4-5, answered by x \x1b[2Jgate passed: all)")
+
+
 def test_notes_of_the_sample():
     assert note()[:2] == ["client: mock (claude-haiku-4-5)", "dialogues: 3, calls: 3"]
 

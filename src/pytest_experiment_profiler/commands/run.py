@@ -26,6 +26,7 @@ from pytest_experiment_profiler.metrics.definitions import name_definitions
 from pytest_experiment_profiler.models import find_deprecation
 from pytest_experiment_profiler.plan import plan_run
 from pytest_experiment_profiler.reports.failure import explain_failure
+from pytest_experiment_profiler.reports.plain import make_line
 from pytest_experiment_profiler.reports.progress import show_bar
 from pytest_experiment_profiler.scored import find_baseline
 
@@ -114,7 +115,7 @@ def _follow(run: Run) -> None:
                     if transcript.outcome == "error":
                         say(explain_failure(transcript) + "\n", sys.stderr)
                 for gate in run.judge(transcripts):
-                    name = transcripts[0].dialogue.dialogue_id
+                    name = make_line(transcripts[0].dialogue.dialogue_id)
                     say(f"dialogue {name}: gate: {gate.sentence}", sys.stderr)
                     run.broken_gates += 1
     except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.pricing import count_tokens, price_usd
 from pytest_experiment_profiler.records import fact_record
-from pytest_experiment_profiler.reports.plain import make_plain, shorten
+from pytest_experiment_profiler.reports.plain import make_line, make_plain, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def explain_failure(
 def _lines(transcript: Transcript, place: Place, gates: tuple[str, ...]) -> Iterator[str]:
     dialogue = transcript.dialogue
     repeat = f", repeat {transcript.repeat}" if transcript.repeat else ""
-    yield f"dialogue {make_plain(dialogue.dialogue_id)}{repeat}"
+    yield f"dialogue {make_line(dialogue.dialogue_id)}{repeat}"
     yield f"{dialogue.file}:{dialogue.line}"
     for turn in transcript.turns[-1:]:
         of = f" of {len(dialogue.turns)}" if len(dialogue.turns) > 1 else ""
@@ -85,13 +85,13 @@ def _show_fact(match: FactMatch) -> str:
     fact = values if isinstance(values, str) else str(values)
     mark = "✓" if match.found else "✗"
     found = f" ({shorten(match.matched, MATCH_LIMIT)})" if match.matched else ""
-    return " ".join(make_plain(f"{mark} {shorten(fact, MATCH_LIMIT)}{found}").split())
+    return make_line(f"{mark} {shorten(fact, MATCH_LIMIT)}{found}")
 
 
 def _refusals(refusals: tuple[Refusal, ...]) -> Iterator[str]:
     for refusal in refusals:
         if refusal.label != "none":
-            evidence = " ".join(make_plain(shorten(refusal.evidence or "", QUESTION_LIMIT)).split())
+            evidence = make_line(refusal.evidence or "")
             yield f"refusal: {refusal.label} (score {refusal.score:.2f}): {evidence}"
 
 
@@ -112,6 +112,6 @@ def _numbers(turn: Turn) -> Iterator[str]:
     if turn.latency_s is not None:
         parts.append(f"latency: {turn.latency_s:.2f} s")
     if reply is not None and reply.request_id:
-        parts.append(f"request: {make_plain(reply.request_id)}")
+        parts.append(f"request: {make_line(reply.request_id)}")
     if parts:
         yield ", ".join(parts)

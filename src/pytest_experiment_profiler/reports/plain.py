@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+LINE_LIMIT = 400
+
 # Control characters but newline and tab, marks of direction and invisible ones, surrogates.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
@@ -14,6 +16,11 @@ _UNSAFE = re.compile(
 def make_plain(text: str) -> str:
     """Make every control, escape and direction character visible as an escape."""
     return _UNSAFE.sub(lambda match: _escape(match[0]), text.replace("\r\n", "\n"))
+
+
+def make_line(text: str, limit: int = LINE_LIMIT) -> str:
+    """Make a text plain and one line of about `limit` characters at most."""
+    return " ".join(make_plain(shorten(text, limit)).split())
 
 
 def shorten(text: str, limit: int) -> str:

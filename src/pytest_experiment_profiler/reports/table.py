@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_experiment_profiler.reports.plain import make_plain
+from pytest_experiment_profiler.reports.plain import make_line, make_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,7 +61,7 @@ def format_value(value: float | None) -> str:
 def list_notes(summary: Record) -> Iterator[str]:
     """Say below the table what else is worth knowing."""
     others = [name for name in summary["answered_by"] if not name.startswith(summary["model"])]
-    answered = f", answered by {make_plain(', '.join(others))}" if others else ""
+    answered = f", answered by {make_line(', '.join(others))}" if others else ""
     yield f"client: {summary['client']} ({summary['model']}{answered})"
     yield _count_dialogues(summary["counts"])
     if summary["counts"]["errors"]:
@@ -149,7 +149,7 @@ def _cost(summary: Record) -> str:
         return f"cost: nothing, replayed ({avoided} avoided)"
     sent = f"tokens: {tokens['input']:,} in, {tokens['output']:,} out"
     if cost["usd"] is None:
-        models = make_plain(", ".join(cost.get("unknown_models", ())))
+        models = make_line(", ".join(cost.get("unknown_models", ())))
         return f"{sent}, cost unknown ({f'no price for {models}' if models else 'no answers'})"
     return f"{sent}, cost: ${cost['usd']:.4f} ({cost['prices_as_of']})"
 
