@@ -182,6 +182,39 @@ def test_faults_say_what_is_allowed(changes, messages):
     assert found == messages
 
 
+@pytest.mark.parametrize(
+    ("fact", "message"),
+    [
+        ({"any_of": ["a", 5]}, "required_facts[0].any_of[1] must be text that is not blank, not 5"),
+        (
+            {"any_of": ["a"], "trn": 1},
+            (
+                "unknown key 'trn' (did you mean 'turn'?); "
+                "allowed: any_of, all_of, none_of, regex, turn"
+            ),
+        ),
+        (["a", 5], "required_facts[0][1] must be text that is not blank, not 5"),
+        (
+            {},
+            (
+                "required_facts[0] must be one of {any_of}, {all_of}, {none_of}, {regex} "
+                "(with turn, from 0), not an empty mapping"
+            ),
+        ),
+        (
+            5,
+            (
+                "required_facts[0] must be a text, a list of accepted wordings, or one of "
+                "{any_of}, {all_of}, {none_of}, {regex} (with turn, from 0), not 5"
+            ),
+        ),
+    ],
+)
+def test_of_several_forms_the_one_that_is_meant_is_judged(fact, message):
+    faults = check({"dialogue_id": "a", "user": "x", "required_facts": [fact]}, "dialogue")
+    assert [fault.message for fault in faults] == [message]
+
+
 def test_each_missing_key_is_named_once():
     found = [fault.message for fault in check({}, "manifest")]
     assert sorted(found) == sorted(f"required key {key!r} is missing" for key in GOOD)

@@ -110,7 +110,7 @@ def find_manifest(config: pytest.Config, text: str) -> str:
 def _say_missing(name: str, tried: list[Path]) -> str:
     import difflib  # noqa: PLC0415 -- for a message only
 
-    found = sorted({str(p) for path in tried for p in path.parent.glob("*.y*ml")})
+    found = sorted({str(p) for path in tried for p in path.parent.glob("*.y*ml") if p.is_file()})
     names = {Path(path).name: path for path in found}
     near = difflib.get_close_matches(Path(name).name, names, n=1)
     hint = f"; did you mean {names[near[0]]}?" if near else ""

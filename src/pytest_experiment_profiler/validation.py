@@ -178,7 +178,22 @@ def _faults(values: Any, schema: Schema) -> Iterator[Fault]:  # noqa: ANN401
     strict = validators.extend(Draft202012Validator, type_checker=checker)  # type: ignore[no-untyped-call]
     validator = strict(schema)
     for error in validator.iter_errors(values):
-        yield from _explain(error)
+        for narrow in _narrow(error):
+            yield from _explain(narrow)
+
+
+def _narrow(error: Any) -> list[Any]:  # noqa: ANN401 -- jsonschema's errors
+    """Take, where one of several forms is clearly meant, what is wrong with that one."""
+    forms: dict[int, list[Any]] = {}
+    for inner in error.context if error.validator == "anyOf" else ():
+        forms.setdefault(inner.schema_path[0], []).extend(_narrow(inner))
+    meant = [errors for errors in forms.values() if not any(map(_is_other_kind, errors))]
+    return meant[0] if len(meant) == 1 else [error]
+
+
+def _is_other_kind(error: Any) -> bool:  # noqa: ANN401 -- jsonschema's error
+    """Tell whether a value is not even of a form's kind."""
+    return error.validator in {"type", "anyOf"} and not error.relative_path
 
 
 def _explain(error: Any) -> Iterator[Fault]:  # noqa: ANN401 -- jsonschema's error

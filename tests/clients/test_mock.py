@@ -136,10 +136,10 @@ def test_an_answer_may_wait(script):
     [
         ("", "can't be read"),
         ("[7]", "must be an object from dialogue_id to an answer, not a list"),
-        ('{"water": 7}', "water: water must be a text, an object with completion"),
-        ('{"water": []}', "water: water must be"),
-        ('{"water": {"delay_s": -1}}', "water: water must be"),
-        ('{"water": {"error": {"statis": 500}}}', "water: water must be"),
+        ('{"water": 7}', "wrong: water must be a text, an object with completion"),
+        ('{"water": []}', "wrong: water must be a list of answers, one a turn, not an empty"),
+        ('{"water": {"delay_s": -1}}', "water.delay_s must be a number of seconds from 0, not -1"),
+        ('{"water": {"error": {"statis": 500}}}', "water: unknown key 'statis' (did you mean"),
         ('{"water": "x",}', "can't be read"),
         ("[" * 100_000, "can't be read"),
     ],
@@ -149,6 +149,15 @@ def test_a_script_that_is_none_is_told(script, text, message):
         script(text)
     assert "mock_responses.json" in str(caught.value)
     assert message in str(caught.value)
+
+
+def test_what_is_wrong_with_each_answer_is_told(script):
+    wrong = {f"d{i}": {"completion": "x", "error": {"sttus": 500}} for i in range(9)}
+    with pytest.raises(UsageError) as caught:
+        script({"d0": "right", "d1": {"completion": 5}, "d2": []} | wrong)
+    said = str(caught.value).partition(" are wrong: ")[2].split("; ")
+    assert said[0].startswith("d0: unknown key 'sttus' (did you mean 'status'?)")
+    assert said[-1] == "and 4 more"
 
 
 def test_a_dialogue_answered_twice_is_told(script):

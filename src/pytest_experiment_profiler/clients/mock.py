@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+MAX_FAULTS = 5
+"""Faults of a script that are told; the rest is counted."""
+
 _OWN_KEYS = frozenset({"completion", "model", "stop_reason", "usage", "delay_s", "error"})
 _RETRYABLE = frozenset({408, 409, 429})
 
@@ -92,7 +95,13 @@ def _load(path: Path) -> Mapping[str, Any]:
         raise UsageError(f"the mock answers in {path} can't be read: {error}") from error
     faults = validation.check(script, "mock_responses")
     if faults:
-        where = "".join(f"{step}: " for step in faults[0].steps)
-        raise UsageError(f"the mock answers in {path} are wrong: {where}{faults[0].message}")
+        told = "; ".join(_say(fault) for fault in faults[:MAX_FAULTS])
+        more = f"; and {len(faults) - MAX_FAULTS} more" if len(faults) > MAX_FAULTS else ""
+        raise UsageError(f"the mock answers in {path} are wrong: {told}{more}")
     checked: Mapping[str, Any] = script
     return checked
+
+
+def _say(fault: documents.Fault) -> str:
+    where = f"{fault.steps[0]}: " if fault.at_key and fault.steps else ""
+    return f"{where}{fault.message}"
