@@ -261,6 +261,9 @@ ODD_FAILURES = {
     "base": asyncio.CancelledError(),
     "timeout": TimeoutError(),
     "stop": StopIteration(),
+    "exit": SystemExit(3),
+    "key": KeyboardInterrupt(),
+    "outcome": pytest.fail.Exception("not in a client"),
     "nasty": NastyError(),
     "surrogate": ValueError("\ud800"),
 }
@@ -279,6 +282,36 @@ def test_odd_exceptions_are_errors_of_their_dialogue(start, failure, kind):
     outcomes = [transcripts[0].outcome for transcripts in take(run)]
     assert outcomes == ["ok", "error", "ok"]
     assert run.finish().counts["errors"] == 1
+
+
+@pytest.mark.filterwarnings("ignore:Exception in thread experiments")
+def test_a_client_whose_own_task_ends_the_thread_ends_the_run(start):
+    async def leave():
+        raise SystemExit(3)
+
+    class Leaver(Teller):
+        async def complete(self, prompt):
+            if prompt.dialogue_id == "d2":
+                self.task = asyncio.create_task(leave())
+                await asyncio.Event().wait()
+            return await super().complete(prompt)
+
+    client = Leaver()
+    run = start(client, 3, concurrency=1)
+    assert [transcripts[0].outcome for transcripts in take(run)][:2] == ["ok", "ok"]
+    with pytest.raises(RunFolderError, match="the run broke off"):
+        run.finish()
+    assert read_summary(run)["counts"]["calls"] == 2
+    assert isinstance(client.task.exception(), SystemExit)
+
+
+def test_a_metric_that_leaves_is_told_as_one_that_failed(start):
+    def leave(transcript):
+        raise SystemExit(transcript.dialogue.dialogue_id)
+
+    run = start(Teller(), own_metrics={"odd": leave})
+    assert len(list(take(run))) == 3
+    assert run.finish().metric_errors == {"odd": "d0: SystemExit: d0"}
 
 
 ODD_REPLIES = {

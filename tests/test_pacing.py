@@ -211,9 +211,15 @@ def test_whatever_else_a_client_returns_is_an_error_of_its_call(odd):
     assert outcome.error.type == "TypeError"
 
 
-def test_an_interruption_is_no_error_of_a_call():
-    with pytest.raises(KeyboardInterrupt):
-        call(KeyboardInterrupt())
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_a_client_that_wants_to_leave_has_failed(kind):
+    outcome, _ = call(kind())
+    assert outcome.error.type == kind.__name__
+
+
+def test_a_call_that_is_closed_ends():
+    with pytest.raises(GeneratorExit):
+        call(GeneratorExit())
 
 
 def test_a_closed_gate_means_that_nothing_was_sent():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from concurrent.futures import wait
+from concurrent.futures import CancelledError, wait
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -262,10 +262,11 @@ class Run:
             self._loop.call_soon(self._cut)
             done, _ = wait([self._work], GRACE_S)
         for work in done:
-            error = work.exception()
-            if isinstance(error, ExperimentError):
+            try:
+                work.result()
+            except ExperimentError as error:
                 self.progress.problems.append(str(error))
-            elif error is not None:
+            except (Exception, CancelledError) as error:  # noqa: BLE001 -- told by finish
                 name = type(error).__name__
                 self.progress.problems.append(f"the run broke off: {name}: {say_error(error)}")
 

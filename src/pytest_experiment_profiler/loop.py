@@ -64,6 +64,11 @@ class LoopThread:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_forever()
+        finally:  # also where a task of a client's own raises SystemExit
+            self._end()
+
+    def _end(self) -> None:
+        try:
             self._loop.run_until_complete(self._wind_up())
         finally:
             self._loop.close()

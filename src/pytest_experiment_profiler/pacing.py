@@ -153,7 +153,9 @@ async def _try(
         if task is not None and task.cancelling():
             raise
         return None, ClientError(say_error(error), kind=type(error).__name__)
-    except Exception as error:  # noqa: BLE001 -- a client is the user's code; it is recorded
+    except GeneratorExit:
+        raise  # it is this coroutine that is closed
+    except BaseException as error:  # noqa: BLE001 -- a client is the user's code; it is recorded
         return None, ClientError(say_error(error), kind=type(error).__name__)
     return reply, None
 
