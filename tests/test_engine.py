@@ -14,6 +14,7 @@ from pytest_experiment_profiler.experiment import Reply
 from pytest_experiment_profiler.launch import Setting, start_run
 from pytest_experiment_profiler.loop import LoopThread
 from pytest_experiment_profiler.manifest import check_manifest
+from pytest_experiment_profiler.reports.table import list_notes
 from tests.builders import BlockingTeller, Teller, limit_files, read_lines, write_project
 
 
@@ -350,7 +351,11 @@ def test_odd_parts_of_a_reply_lose_no_answer(start, parts):
     run = start(Teller(lambda _: Reply(text="kept", **parts)))
     assert [ts[0].text for ts in take(run)] == ["kept"] * 3
     assert run.finish().counts["errors"] == 0
-    assert [line["completion"] for line in read_log(run, "responses")] == ["kept"] * 3
+    lines = read_log(run, "responses")
+    assert [line["completion"] for line in lines] == ["kept"] * 3
+    assert all(isinstance(line["model"], str) for line in lines)
+    assert all(isinstance(line["request_id"], str | None) for line in lines)
+    assert list(list_notes(read_summary(run)))
 
 
 def test_a_failure_that_concerns_the_run_stops_it(start):

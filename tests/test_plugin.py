@@ -530,6 +530,38 @@ def test_the_three_hooks(project):
     result.stdout.fnmatch_lines(["│ length         │ 12.0000 │"])
 
 
+def test_a_hook_adds_keys_to_a_summary_and_leaves_ours(project):
+    spoil = """
+def pytest_experiment_summary(summary):
+    summary["counts"].clear()
+    del summary["metrics"]
+    summary["fact_coverage"] = 7
+    summary["judge"] = object
+"""
+    add_client(project, spoil)
+    project.runpytest(f"--experiment={MANIFEST}").assert_outcomes(passed=1)
+    summary = read_summary(project)
+    assert summary["counts"]["dialogues"] == 3
+    assert summary["metrics"]
+    assert summary["fact_coverage"] != 7
+    assert summary["judge"] == "<class 'object'>"
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        ("[len]", "pytest_experiment_metrics must return a dict by name, not list"),
+        ("{7: len}", "an own metric is a function by its name, not 7: *"),
+        ("{'x': 7}", "an own metric is a function by its name, not 'x': 7"),
+    ],
+)
+def test_what_is_no_metric_is_told(project, returned, said):
+    add_client(project, f"def pytest_experiment_metrics():\n    return {returned}\n")
+    result = project.runpytest(f"--experiment={MANIFEST}")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([said])
+
+
 def test_hooks_of_a_folder_are_for_its_manifests(project):
     write_project(project.path / "experiments" / "deep", name="deep")
     add_client(project, HOOKS, "experiments/deep")

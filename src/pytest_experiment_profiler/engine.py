@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from concurrent.futures import CancelledError, wait
@@ -246,10 +247,11 @@ class Run:
         path = self.folder / "summary.json"
         write_whole(path, encode(values))
         if add is not None:
-            before = encode(values)
-            add(values)
-            if encode(values) != before:
-                write_whole(path, encode(values))
+            copy = json.loads(encode(values))
+            add(copy)
+            added = {key: value for key, value in copy.items() if key not in values}
+            if added:
+                write_whole(path, encode(values | added))
 
     def _wait_for_work(self) -> None:
         try:

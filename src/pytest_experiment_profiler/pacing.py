@@ -157,7 +157,19 @@ async def _try(
         raise  # it is this coroutine that is closed
     except BaseException as error:  # noqa: BLE001 -- a client is the user's code; it is recorded
         return None, ClientError(say_error(error), kind=type(error).__name__)
-    return reply, None
+    return _name_with_text(reply), None
+
+
+def _name_with_text(reply: Reply) -> Reply:
+    """Take for text what a client gave for one: no answer is lost over it."""
+    model, request_id = _say_name(reply.model), _say_name(reply.request_id)
+    if (model, request_id) == (reply.model, reply.request_id):
+        return reply
+    return replace(reply, model=model, request_id=request_id)
+
+
+def _say_name(name: object) -> str | None:
+    return None if name is None else str(name)
 
 
 def _find_fault(reply: object) -> str | None:

@@ -208,6 +208,12 @@ def test_an_unknown_cost_is_told():
     assert any("cost unknown" in line for line in note(client="anthropic", cost=cost))
 
 
+def test_a_client_that_counts_no_tokens_is_told():
+    cost = {"usd": None, "prices_as_of": "x", "unknown_models": ["claude-haiku-4-5"]}
+    notes = note(client="Own", cost=cost, tokens={"input": 0, "output": 0})
+    assert "tokens: 0 in, 0 out, cost unknown (no usage from claude-haiku-4-5)" in notes
+
+
 def test_a_metric_that_failed_is_told_plainly():
     errors = {"brevity": "water: ValueError: \x1b[31m"}
     [line] = [line for line in note(metric_errors=errors) if line.startswith("brevity")]

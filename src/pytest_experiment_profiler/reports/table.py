@@ -150,7 +150,8 @@ def _cost(summary: Record) -> str:
     sent = f"tokens: {tokens['input']:,} in, {tokens['output']:,} out"
     if cost["usd"] is None:
         models = make_line(", ".join(cost.get("unknown_models", ())))
-        return f"{sent}, cost unknown ({f'no price for {models}' if models else 'no answers'})"
+        lack = f"{'price for' if any(tokens.values()) else 'usage from'} {models}"
+        return f"{sent}, cost unknown (no {lack if models else 'answers'})"
     return f"{sent}, cost: ${cost['usd']:.4f} ({cost['prices_as_of']})"
 
 
