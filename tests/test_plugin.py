@@ -332,6 +332,35 @@ def test_a_separate_word_outside_the_folder_is_refused(project, tmp_path_factory
     assert not (project.path / "runs").exists()
 
 
+def test_the_folder_above_is_outside(project):
+    result = project.runpytest("--experiment", MANIFEST, "--experiment-output", "..")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "write --experiment-output=.. in one word" in result.stderr.str()
+
+
+def test_a_link_in_the_folder_is_inside(project, tmp_path_factory):
+    (project.path / "out").symlink_to(tmp_path_factory.mktemp("outside"))
+    words = ["--experiment", MANIFEST, "--experiment-output", "out/deep"]
+    project.runpytest(*words).assert_outcomes(passed=1)
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(project, monkeypatch):
+    monkeypatch.setenv("HOME", str(project.path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(project.path / "home"))
+    project.runpytest(f"--experiment={MANIFEST}", "--experiment-output=~/out")
+    assert read_summary(project, output="home/out")["status"] == "complete"
+
+
+@pytest.mark.parametrize("client", ["mok", "", "no/folder"])
+def test_a_client_that_is_none_is_a_wrong_call(project, client):
+    result = project.runpytest(f"--experiment={MANIFEST}", f"--experiment-client={client}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    said = f"--experiment-client: {client!r} is none of auto, anthropic, mock and no run folder"
+    hint = " (did you mean 'mock'?)" if client == "mok" else ""
+    assert said + hint in result.stderr.str()
+    assert not (project.path / "runs").exists()
+
+
 def test_one_word_outside_the_folder_is_fine(project, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside")
     result = project.runpytest(f"--experiment={MANIFEST}", f"--experiment-output={outside}")

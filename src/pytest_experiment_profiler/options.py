@@ -37,12 +37,14 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--experiment-output",
         default="runs",
+        type=os.path.expanduser,
         metavar="DIR",
         help="where run folders go: DIR/<experiment_id>/ (default: runs)",
     )
     group.addoption(
         "--experiment-client",
         default="auto",
+        type=os.path.expanduser,
         metavar="CLIENT",
         help="who answers: auto (default), anthropic, mock, or a run folder to replay",
     )
@@ -63,7 +65,10 @@ def add_options(parser: pytest.Parser) -> None:
         help="most money that the session may spend, worst cases of calls included",
     )
     group.addoption(
-        "--experiment-baseline", metavar="RUN", help="compare with another run, pair by pair"
+        "--experiment-baseline",
+        type=os.path.expanduser,
+        metavar="RUN",
+        help="compare with another run, pair by pair",
     )
     group.addoption(
         "--experiment-intersection",
@@ -77,6 +82,7 @@ def add_options(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--experiment-html",
+        type=os.path.expanduser,
         metavar="FILE",
         help="write a page for a browser",
     )
@@ -127,8 +133,7 @@ def refuse_outside_words(args: Sequence[str]) -> None:
     for option, word in itertools.pairwise(args):
         if option not in PATH_OPTIONS:
             continue
-        path = Path.cwd() / word
-        if ("/" in word or os.sep in word) and not path.resolve().is_relative_to(Path.cwd()):
+        if not Path(os.path.abspath(word)).is_relative_to(Path.cwd()):  # noqa: PTH100 -- as pytest
             raise pytest.UsageError(
                 f"write {option}={word} in one word: as a word of its own, pytest takes a path "
                 "outside the current folder for a test path and misses the project's settings"

@@ -73,6 +73,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if layout not in LAYOUTS:
         allowed = ", ".join(LAYOUTS)
         raise pytest.UsageError(f"experiment_layout = {layout!r} is not one of {allowed}")
+    if config.getoption("--experiment-client") != "auto":
+        _check_client(config.getoption("--experiment-client"))
     worker: dict[str, Any] = getattr(config, "workerinput", {})
     if "experiment_chosen" in worker:
         config.stash[_chosen] = worker["experiment_chosen"]
@@ -252,6 +254,16 @@ def _describe_client(file: Any) -> list[str]:  # noqa: ANN401 -- ManifestFile, i
         return orders.describe_client(file)
     except UsageError:
         return ["client: none (no credentials and no mock answers)"]
+
+
+def _check_client(asked: str) -> None:
+    from pytest_experiment_profiler import clients  # noqa: PLC0415 -- see pytest_addhooks
+    from pytest_experiment_profiler.errors import UsageError  # noqa: PLC0415
+
+    try:
+        clients.check_client(asked)
+    except UsageError as error:
+        raise pytest.UsageError(f"--experiment-client: {error}") from None
 
 
 def _is_manifest(node: object) -> bool:

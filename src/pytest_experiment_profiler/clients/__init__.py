@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.errors import UsageError
+from pytest_experiment_profiler.validation import find_near
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,6 +23,9 @@ CREDENTIALS = (
     "ANTHROPIC_IDENTITY_TOKEN_FILE",
 )
 """Environment variables that name credentials, in the SDK's order."""
+
+NAMES = ("auto", "anthropic", "mock")
+"""Clients that can be asked for; another word is a run folder to replay."""
 
 SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_IDENTITY_TOKEN")
 
@@ -41,14 +45,22 @@ class Choice:
         return f"{text} at {self.base_url}" if self.base_url else text
 
 
+def check_client(asked: str) -> None:
+    """Raise UsageError for what is neither a client's name nor a folder that may be replayed."""
+    if asked not in NAMES and not (asked and Path(asked).is_dir()):
+        hint = find_near(asked, NAMES)
+        raise UsageError(f"{asked!r} is none of {', '.join(NAMES)} and no run folder{hint}")
+
+
 def choose_client(asked: str, experiment: Experiment, environment: Mapping[str, str]) -> Choice:
     """Settle which client answers; `asked` is "auto", a name in CLIENTS or a run folder.
 
     Raise UsageError where "auto" finds neither credentials nor mock answers.
     """
+    check_client(asked)
     if asked == "mock":
         return Choice(name="mock", reason="asked for")
-    if asked not in {"auto", "anthropic"}:
+    if asked not in NAMES:
         return Choice(name="replay", reason=asked)
     if asked == "anthropic" or any(environment.get(name) for name in CREDENTIALS):
         base_url = hide_userinfo(environment.get("ANTHROPIC_BASE_URL", "").rstrip("/"))
