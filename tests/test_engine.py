@@ -521,9 +521,11 @@ def test_a_full_disk_ends_the_run_and_names_what_was_lost(start):
     client = Teller(lambda _: Reply(text="x" * 10_000))
     with limit_files(55_000):
         run = start(client, 50, concurrency=1)
-        outcomes = [transcripts[0].outcome for transcripts in take(run)]
+        held = [transcripts[0] for transcripts in take(run)]
+        outcomes = [transcript.outcome for transcript in held]
         with pytest.raises(RunFolderError) as caught:
             run.finish()
+    assert run.find_line(held[5]) is None
     assert outcomes == ["ok"] * 5 + ["error"] + ["not_run"] * 44
     assert "File too large; missing there: the answer of d5, turn 0, repeat 0" in str(caught.value)
     assert [line["dialogue_id"] for line in read_log(run, "responses")] == [

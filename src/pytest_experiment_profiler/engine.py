@@ -166,6 +166,8 @@ class Run:
 
     def find_line(self, transcript: Transcript) -> int | None:
         """Tell in which line of responses.jsonl a transcript's last call is going to stand."""
+        if self.progress.lost_answers:
+            return None
         number = self._numbers[transcript.dialogue.dialogue_id]
         return self._handover.find_line(number, transcript.repeat)
 
