@@ -33,6 +33,7 @@ def start(tmp_path, loop):
         manifest = write_project(tmp_path / "project", dialogues, **keys)
         setting = Setting(
             client=client,
+            why="test",
             base_url=None,
             output=output or tmp_path / "runs",
             loop=loop,
@@ -477,7 +478,12 @@ def test_a_client_is_closed_once_for_all_its_runs(tmp_path):
     for name in ("one", "two"):
         manifest = write_project(tmp_path, name=name)
         setting = Setting(
-            client=client, base_url=None, output=tmp_path / "runs", loop=thread, own_metrics={}
+            client=client,
+            why="test",
+            base_url=None,
+            output=tmp_path / "runs",
+            loop=thread,
+            own_metrics={},
         )
         run = start_run(check_manifest(manifest, tmp_path), setting)
         list_ids(run)

@@ -455,6 +455,39 @@ def test_an_override_is_told_in_the_first_line(project):
     assert "conftest.py" in line
 
 
+ECHO = """
+class Echo:
+    def complete(self, prompt):
+        return Reply(text=prompt.messages[-1].content)
+
+@pytest.fixture(scope="module")
+def model_client():
+    return Echo()
+"""
+
+
+def test_of_several_overrides_the_nearest_is_told(project):
+    for folder in (".", "experiments"):
+        add_client(project, ECHO, folder)
+    project.path.joinpath("other").mkdir()
+    add_client(project, ECHO, "other")
+    result = project.runpytest(f"--experiment={MANIFEST}")
+    told = "model_client of experiments/conftest.py"
+    assert f"client: {told}" in result.outlines
+    run = json.loads((project.path / "runs" / "demo_run" / "run.json").read_text("utf-8"))
+    assert (run["client"], run["client_why"]) == ("Echo", told)
+
+
+def test_an_override_of_a_plugin_is_told(project):
+    head = "import pytest\nfrom pytest_experiment_profiler import Reply\n"
+    project.makepyfile(echo_client=head + ECHO)
+    project.syspathinsert()
+    project.makeconftest("pytest_plugins = ['echo_client']")
+    result = project.runpytest(f"--experiment={MANIFEST}")
+    assert "client: model_client of echo_client" in result.outlines
+    assert read_summary(project)["client"] == "Echo"
+
+
 def test_the_client_may_wrap_the_plugins(project):
     add_client(
         project,
@@ -820,6 +853,7 @@ def test_the_files_of_the_contract_are_left(project):
     assert {path.name for path in folder.iterdir() if path.name[0] != "."} == set(FILES)
     run = json.loads((folder / "run.json").read_text("utf-8"))
     assert (run["client"], run["selection"]["selected"]) == ("mock", 3)
+    assert run["client_why"] == "no credentials"
     assert run["provenance"]["manifest_sha256"]
     [request, *_] = read_lines(folder / "requests.jsonl")
     assert request["prompt"] == {"system": None, "user": "Question 0?"}

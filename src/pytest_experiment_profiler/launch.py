@@ -39,6 +39,7 @@ class Setting:
     """What a run is started with, besides its manifest."""
 
     client: Client
+    why: str
     base_url: str | None
     output: Path
     loop: LoopThread
@@ -68,7 +69,7 @@ def start_run(checked: Checked, setting: Setting) -> Run:
         dialogues=len(checked.lines),
         selected=setting.selected,
     )
-    record["session"] = setting.session
+    record["client_why"], record["session"] = setting.why, setting.session
     record["provenance"]["definitions_version"] = name_definitions()
     folder = setting.output / experiment.experiment_id
     if setting.selected is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pytest_experiment_profiler.loop import LoopThread
     from pytest_experiment_profiler.manifest import Checked
     from pytest_experiment_profiler.scored import RunScores
+
+PLUGIN = "pytest_experiment_profiler.plugin"
 
 BUDGET = pytest.StashKey["Ledger | None"]()
 """What all runs of a session may spend together."""
@@ -52,11 +55,13 @@ def start_run(
 
     Raise ExperimentError where that can't be.
     """
-    ours = clients.name_client(client) in clients.CLIENTS
     config = file.config
+    ours = clients.name_client(client) in clients.CLIENTS
+    choice = choose_client(file) if ours else None
     setting = launch.Setting(
         client=client,
-        base_url=choose_client(file).base_url if ours else None,
+        why=choice.why if choice else f"model_client of {_find_override(file)}",
+        base_url=choice.base_url if choice else None,
         output=_output(file),
         loop=loop,
         own_metrics=file.own_metrics,
@@ -90,13 +95,23 @@ def describe_client(file: Ordered) -> list[str]:
 
 
 def _find_override(file: Ordered) -> str | None:
-    """Find the conftest.py around a manifest that makes its own client."""
-    for plugin in file.config.pluginmanager.get_plugins():
-        path = Path(getattr(plugin, "__file__", None) or "")
-        makes_client = path.name == "conftest.py" and hasattr(plugin, "model_client")
-        if makes_client and file.path.is_relative_to(path.parent):
-            return os.path.relpath(path, file.config.invocation_params.dir)
-    return None
+    """Name what makes its own client for a manifest: the nearest conftest.py, else a plugin.
+
+    Of plugins the one that was registered last has its way, as with all fixtures.
+    """
+    makers: list[Any] = [
+        plugin
+        for _, plugin in file.config.pluginmanager.list_name_plugin()
+        if isinstance(plugin, ModuleType) and hasattr(plugin, "model_client")
+    ]
+    paths = [Path(maker.__file__ or "") for maker in makers]
+    around = [p for p in paths if p.name == "conftest.py" and file.path.is_relative_to(p.parent)]
+    if around:
+        nearest = max(around, key=lambda path: len(path.parts))
+        return os.path.relpath(nearest, file.config.invocation_params.dir)
+    pairs = zip(makers, paths, strict=True)
+    last = [maker.__name__ for maker, path in pairs if path.name != "conftest.py"][-1]
+    return None if last == PLUGIN else last
 
 
 def describe_plan(file: Ordered, selected: tuple[str, ...] | None) -> list[str]:

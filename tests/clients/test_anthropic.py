@@ -440,6 +440,11 @@ def test_auto_goes_by_the_environment(tmp_path, variables, line):
     assert str(choose_client("auto", experiment, variables)) == line
 
 
+def test_why_names_the_variable_and_not_what_it_holds():
+    variables = {"ANTHROPIC_API_KEY": "", "ANTHROPIC_AUTH_TOKEN": "secret"}
+    assert choose_client("auto", make_experiment(), variables).why == "ANTHROPIC_AUTH_TOKEN is set"
+
+
 def test_a_base_urls_password_is_not_shown():
     variables = {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "http://me:secret@127.0.0.1:80"}
     assert "secret" not in str(choose_client("auto", make_experiment(), variables))
@@ -455,6 +460,7 @@ def test_auto_with_nothing_says_what_to_do():
 def test_the_catalogue_opens_it(environment):
     environment.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:1")
     choice = choose_client("anthropic", make_experiment(), os.environ)
+    assert choice.why == "asked for"
     assert isinstance(open_client(choice, make_experiment()), AnthropicClient)
 
 

@@ -34,14 +34,15 @@ ANTHROPIC_URL = "https://api.anthropic.com"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """Which client a run takes, and why; `base_url` only where it isn't Anthropic's."""
+    """Which client a run takes, what is told of it, and why; `base_url` if it isn't Anthropic's."""
 
     name: str
-    reason: str
+    told: str
+    why: str = "asked for"
     base_url: str | None = None
 
     def __str__(self) -> str:
-        text = f"client: {self.name} ({self.reason})"
+        text = f"client: {self.name} ({self.told})"
         return f"{text} at {self.base_url}" if self.base_url else text
 
 
@@ -59,15 +60,17 @@ def choose_client(asked: str, experiment: Experiment, environment: Mapping[str, 
     """
     check_client(asked)
     if asked == "mock":
-        return Choice(name="mock", reason="asked for")
+        return Choice(name="mock", told="asked for")
     if asked not in NAMES:
-        return Choice(name="replay", reason=asked)
-    if asked == "anthropic" or any(environment.get(name) for name in CREDENTIALS):
+        return Choice(name="replay", told=asked)
+    named = next((name for name in CREDENTIALS if environment.get(name)), None)
+    if asked == "anthropic" or named:
         base_url = hide_userinfo(environment.get("ANTHROPIC_BASE_URL", "").rstrip("/"))
         foreign = base_url if base_url and base_url != ANTHROPIC_URL else None
-        return Choice(name="anthropic", reason=experiment.model, base_url=foreign)
+        why = "asked for" if asked == "anthropic" else f"{named} is set"
+        return Choice(name="anthropic", told=experiment.model, why=why, base_url=foreign)
     if experiment.mock_responses:
-        return Choice(name="mock", reason="no credentials")
+        return Choice(name="mock", told="no credentials", why="no credentials")
     expected = experiment.dataset_path.parent / "mock_responses.json"
     raise UsageError(
         "nothing can answer: the environment names no credentials and there are no mock answers; "
@@ -111,7 +114,7 @@ def _mock(_choice: Choice, experiment: Experiment) -> Client:
 def _replay(choice: Choice, experiment: Experiment) -> Client:
     from pytest_experiment_profiler.clients.replay import ReplayClient  # noqa: PLC0415 -- likewise
 
-    folder = Path(choice.reason)
+    folder = Path(choice.told)
     below = folder / experiment.experiment_id
     return ReplayClient(below if (below / "run.json").exists() else folder)
 

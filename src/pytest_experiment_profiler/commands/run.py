@@ -68,6 +68,7 @@ def _start(
     options.baseline and find_baseline(options.baseline, checked.experiment.experiment_id)
     setting = launch.Setting(
         client=clients.open_client(choice, checked.experiment),
+        why=choice.why,
         base_url=choice.base_url,
         output=options.output_dir,
         loop=loop,
