@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.metrics.facts import match_all
 from pytest_experiment_profiler.metrics.refusal import detect
-from pytest_experiment_profiler.metrics.tokens import tokenize
+from pytest_experiment_profiler.metrics.wordings import read_wording
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,7 +66,8 @@ def _without_doubles(facts: Sequence[Fact], mode: FactMode) -> tuple[Fact, ...]:
 def _normalise(wording: str, fact: Fact, mode: FactMode) -> str:
     if fact.form == "regex":
         return wording
-    return " ".join(tokenize(wording).keys if mode != "exact" else ()) or wording.casefold()
+    rows = read_wording(wording).rows if mode != "exact" else ()
+    return rows[0].keys if rows else wording.casefold()
 
 
 def fact_coverage(transcript: Transcript) -> Value:
