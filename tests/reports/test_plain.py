@@ -22,7 +22,13 @@ from pytest_experiment_profiler.reports.plain import make_line, make_plain, shor
         ("zero\u200bwidth\ufeff", r"zero\u200bwidth\ufeff"),
         ("\ud800", r"\ud800"),
         ("\x00\x07\x08\x7f", r"\x00\x07\x08\x7f"),
+        ("a\u034f\u115f\u3164\uffa0b", r"a\u034f\u115f\u3164\uffa0b"),
+        ("\U000e0041\U000e0100", r"\U000e0041\U000e0100"),
         ("[bold]x[/bold]", "[bold]x[/bold]"),
+        ("## A #1 heading", "## A #1 heading"),
+        ("so ##[error]it failed", r"so \x23#[error]it failed"),
+        ("###vso[task.complete]", r"#\x23#vso[task.complete]"),
+        ("##teamcity[testFinished]", r"\x23#teamcity[testFinished]"),
     ],
 )
 def test_what_could_trick_a_terminal_is_escaped(text, plain):
@@ -36,6 +42,7 @@ def test_nothing_that_controls_is_left(text):
     assert all(c in "\n\t" for c in plain if unicodedata.category(c) == "Cc")
     assert not any(unicodedata.bidirectional(c) in {"RLO", "LRO", "RLI", "LRI"} for c in plain)
     plain.encode()
+    assert make_plain(plain) == plain
 
 
 @given(st.text(st.characters()) | st.text())

@@ -6,10 +6,13 @@ import re
 
 LINE_LIMIT = 400
 
-# Control characters but newline and tab, marks of direction and invisible ones, surrogates.
+# Control characters but newline and tab, marks of direction and invisible ones, surrogates; and
+# what opens a command of a CI system anywhere in a line ("##[error]", "##vso[", "##teamcity[").
 _UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+    "[#\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
+    "\ud800-\udfff\U000e0000-\U000e0fff]"
+    r"(?:(?<!#)|(?=#\w*\[))"
 )
 
 
@@ -31,5 +34,6 @@ def shorten(text: str, limit: int) -> str:
 
 
 def _escape(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"  # noqa: PLR2004
+    code = f"{ord(character):02x}"
+    sign, digits = {2: ("x", 2), 3: ("u", 4), 4: ("u", 4)}.get(len(code), ("U", 8))
+    return f"\\{sign}{code:0>{digits}}"
