@@ -25,10 +25,10 @@ FLOORS = (
     {"experiment", "errors", "documents"},
     {"records", "validation"},
     {"dialogues", "runlog", "recall", "statistics", "pairing", "pricing", "hooks", "provenance"}
-    | {"admission", "budget", "doubts", "models", "selection"},
+    | {"admission", "budget", "doubts", "models"},
     {"clients", "metrics", "reports", "pacing", "loop", "contrasts", "gates", "handover"},
     {"scored"},
-    {"manifest", "runner", "caller", "summary", "comparison"},
+    {"manifest", "runner", "caller", "summary", "comparison", "selection"},
     {"engine", "verdict", "plan"},
     {"launch", "properties"},
     {"orders", "options", "distribution", "terminal", "judging"},

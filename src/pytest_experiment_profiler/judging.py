@@ -34,7 +34,7 @@ def hold_experiment(
             outcomes = {transcript.outcome for transcript in transcripts}
             failed += "error" in outcomes or bool(experiment_run.judge(transcripts))
             not_run += outcomes == {"not_run"}
-            with subtests.test(transcripts[0].dialogue.dialogue_id):
+            with subtests.test(make_plain(transcripts[0].dialogue.dialogue_id)):
                 judge_dialogue(item, experiment_run, transcripts)
     describe_item(item, None, experiment_run)
     lines = [*finish_run(item, experiment_run), *_verdict(experiment_run, failed, not_run)]

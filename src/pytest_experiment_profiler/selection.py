@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pytest_experiment_profiler.reports.plain import make_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +31,8 @@ class Chosen(NamedTuple):
 
 def name_node(dialogue_id: str) -> str:
     """Turn a dialogue's id into a name that pytest and the editors take for one name."""
-    text = "".join(_HARMLESS.get(character, character) for character in dialogue_id)
+    plain = make_plain(dialogue_id)
+    text = "".join(_HARMLESS.get(character, character) for character in plain)
     while "::" in text:
         text = text.replace("::", "_")
     return text.strip(":") or "_"
@@ -43,9 +47,10 @@ def split_ids(arguments: Sequence[str], positional: Iterable[str], here: Path) -
     kept: list[str] = []
     names: dict[str, list[str]] = {}
     whole: set[Path] = set()
+    resolve = cache(lambda path: (here / path).resolve())
     for argument in arguments:
         path, _, name = argument.partition("::")
-        resolved = (here / path).resolve()
+        resolved = resolve(path)
         if argument in given and resolved.suffix in {".yaml", ".yml"} and "::" in name:
             if str(resolved) not in names:
                 kept.append(path)

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from pytest_experiment_profiler.reports.plain import make_plain
 from tests.layouts.project import DEMO, MANIFEST, names
 
 TREE = "--experiment-layout=tree"
@@ -169,6 +170,10 @@ ODD = (
     "100%",
     "*",
     "a:b",
+    "\u202eright to left",
+    "\x9b31m red",
+    "zero\u200bwidth",
+    "##[error]x",
 )
 
 
@@ -183,6 +188,7 @@ def test_odd_ids_are_run_and_reported_whatever_the_layout(odd):
         result = odd.run(MANIFEST, layout, "-v")
         assert result.ret == pytest.ExitCode.OK
         assert sorted(odd.logged()) == sorted(ODD)
+        assert make_plain(result.stdout.str()) == result.stdout.str()
 
 
 def collect_items(odd, *words):
@@ -215,19 +221,19 @@ def test_an_odd_id_runs_alone(odd):
     assert odd.logged(folder=folder) == ["path/to.file"]
 
 
-@pytest.mark.parametrize("name", ["a[b]", "path/to.file", "one::two"])
+@pytest.mark.parametrize("name", ["a[b]", "path/to.file", "one::two", "zero\u200bwidth"])
 def test_the_real_id_may_be_typed_too(odd, name):
     odd.run(f"{DEMO}::{name}").assert_outcomes(passed=1)
     assert odd.take_calls() == [name]
 
 
 def test_odd_ids_that_failed_run_again(odd):
-    (odd.path / "experiments" / "failing.txt").write_text("a[b] path/to.file one::two", "utf-8")
+    (odd.path / "experiments" / "failing.txt").write_text("a[b] path/to.file one::two zero\u200bwidth", "utf-8")
     for layout in (SUBTESTS, TREE):
         odd.run(MANIFEST, layout)
         odd.take_calls()
         odd.run(MANIFEST, "--lf")
-        assert odd.take_calls() == ["a[b]", "one::two", "path/to.file"]
+        assert odd.take_calls() == ["a[b]", "one::two", "path/to.file", "zero\u200bwidth"]
 
 
 @pytest.mark.parametrize("twins", [("a.b", "a/b"), ("a[1]", "a(1)"), ("a::b", "a_b")])
