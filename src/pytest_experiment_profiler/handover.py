@@ -25,6 +25,7 @@ class Handover:
         self._done: dict[int, list[Transcript]] = {}
         self._calls: dict[int, tuple[int, ...]] = {}
         self._shapes: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._starts = [0]  # calls before each dialogue, as far as all before it are done
         self._ready = threading.Condition()
         self._gathering = False
         self._is_over = False
@@ -63,12 +64,12 @@ class Handover:
 
         None where an earlier dialogue is not done yet, or there was no call.
         """
+        while len(self._starts) <= number and len(self._starts) - 1 in self._calls:
+            self._starts.append(self._starts[-1] + sum(self._calls[len(self._starts) - 1]))
         own = self._calls.get(number, ())
-        before = [self._calls.get(other) for other in range(number)]
-        done = [sum(calls) for calls in before if calls is not None]
-        if len(done) < number or not own[repeat : repeat + 1] or not own[repeat]:
+        if len(self._starts) <= number or not own[repeat : repeat + 1] or not own[repeat]:
             return None
-        return sum(done) + sum(own[: repeat + 1])
+        return self._starts[number] + sum(own[: repeat + 1])
 
     def _tell(self) -> None:
         self._gathering = False
