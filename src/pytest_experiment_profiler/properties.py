@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
 
 def find_place(item: pytest.Item, run: Run, transcript: Transcript) -> Place:
     """Tell how to run a dialogue again, and where its last call stands in the logs."""
-    file = item.nodeid.partition("::")[0]
+    file = os.path.relpath(item.path, item.config.invocation_params.dir)
     name = name_node(transcript.dialogue.dialogue_id)
-    line = run.find_line(transcript)
+    line, log = run.find_line(transcript), run.folder / "responses.jsonl"
     return Place(
         rerun=f"{file}::{run.experiment.experiment_id}::{name}",
-        log=f"{run.folder / 'responses.jsonl'}:{line}" if line else None,
+        log=f"{log}:{line}" if line else str(log),
     )
 
 

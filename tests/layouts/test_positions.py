@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -122,3 +124,22 @@ def test_an_experiment_stands_at_its_manifest(project):
         items, _ = project.pytester.inline_genitems(manifest, f"--experiment-layout={layout}")
         assert type(items[-1]).__name__ == name
         assert items[-1].reportinfo()[:2] == (project.path / manifest, 0)
+
+
+@pytest.mark.parametrize("layout", ["subtests", "tree"])
+@pytest.mark.parametrize("here", [".", "experiments"])
+def test_a_failure_tells_how_to_run_it_again_and_its_line_in_the_log(
+    project, monkeypatch, layout, here
+):
+    project.fail("d1", "d4")
+    monkeypatch.chdir(project.path / here)
+    manifest = os.path.relpath(project.path / MANIFEST)
+    result = project.run(manifest, f"--experiment-layout={layout}")
+    again = re.findall(r'^rerun: pytest "(.*)"$', result.stdout.str(), re.MULTILINE)
+    assert again == [f"{manifest}::demo_run::{name}" for name in ("d1", "d4")]
+    logs = re.findall(r"^log: (.*responses\.jsonl):(\d+)$", result.stdout.str(), re.MULTILINE)
+    said = [read_lines(Path(path))[int(line) - 1]["dialogue_id"] for path, line in logs]
+    assert said == ["d1", "d4"]
+    project.take_calls()
+    project.run(again[0]).assert_outcomes(failed=1)
+    assert project.take_calls() == ["d1"]

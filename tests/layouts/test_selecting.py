@@ -228,7 +228,9 @@ def test_the_real_id_may_be_typed_too(odd, name):
 
 
 def test_odd_ids_that_failed_run_again(odd):
-    (odd.path / "experiments" / "failing.txt").write_text("a[b] path/to.file one::two zero\u200bwidth", "utf-8")
+    (odd.path / "experiments" / "failing.txt").write_text(
+        "a[b] path/to.file one::two zero\u200bwidth", "utf-8"
+    )
     for layout in (SUBTESTS, TREE):
         odd.run(MANIFEST, layout)
         odd.take_calls()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.pricing import count_tokens, price_usd
 from pytest_experiment_profiler.records import fact_record
+from pytest_experiment_profiler.reports.facts import say_fact
 from pytest_experiment_profiler.reports.plain import make_line, make_plain, shorten
 
 if TYPE_CHECKING:
@@ -45,12 +47,12 @@ def _lines(transcript: Transcript, place: Place, gates: tuple[str, ...]) -> Iter
     yield f"dialogue {make_line(dialogue.dialogue_id)}{repeat}"
     yield f"{dialogue.file}:{dialogue.line}"
     for turn in transcript.turns[-1:]:
-        of = f" of {len(dialogue.turns)}" if len(dialogue.turns) > 1 else ""
+        of = f" (from 0) of {len(dialogue.turns)}" if len(dialogue.turns) > 1 else ""
         label = f"turn {turn.prompt.turn}{of}, user"
         yield from _quote(label, turn.prompt.messages[-1].content, QUESTION_LIMIT)
         if turn.reply is not None:
-            yield from _quote("answer", turn.reply.text, ANSWER_LIMIT)
-    if transcript.text:
+            yield from _quote("answer", turn.reply.text or "(empty)", ANSWER_LIMIT)
+    if any(turn.reply for turn in transcript.turns):
         yield from map(_show_fact, transcript.facts or ())
     yield from _refusals(transcript.refusals or ())
     for turn in transcript.turns[-1:]:
@@ -59,7 +61,7 @@ def _lines(transcript: Transcript, place: Place, gates: tuple[str, ...]) -> Iter
     for gate in gates:
         yield f"gate: {make_plain(gate)}"
     if place.rerun:
-        yield f'rerun: pytest "{make_plain(place.rerun)}"'
+        yield f"rerun: pytest {_quote_word(make_plain(place.rerun))}"
     if place.log:
         yield f"log: {place.log}"
 
@@ -80,9 +82,13 @@ def _quote(label: str, text: str, limit: int, width: int = WIDTH) -> Iterator[st
             yield f"| {part}".rstrip()
 
 
+def _quote_word(node_id: str) -> str:
+    """Put a node id into quotes in which no shell finds anything to run."""
+    return shlex.quote(node_id) if set(node_id) & set('"$`\\!') else f'"{node_id}"'
+
+
 def _show_fact(match: FactMatch) -> str:
-    values = fact_record(match.fact)
-    fact = values if isinstance(values, str) else str(values)
+    fact = say_fact(fact_record(match.fact))
     mark = "✓" if match.found else "✗"
     found = f" ({shorten(match.matched, MATCH_LIMIT)})" if match.matched else ""
     return make_line(f"{mark} {shorten(fact, MATCH_LIMIT)}{found}")
