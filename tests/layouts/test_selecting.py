@@ -467,7 +467,7 @@ def test_gates_alone_judge_no_empty_run(bare):
 
 def test_a_partial_run_says_so(project):
     result = project.run(*ids("d1", "d4"))
-    result.stdout.fnmatch_lines(["dialogues: 2 of 6*"])
+    result.stdout.fnmatch_lines(["partial: 2 of 6 dialogues, calls: 2"])
     assert project.partial_summary()["status"] == "partial"
 
 

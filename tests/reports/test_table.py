@@ -164,12 +164,12 @@ def test_errors_are_told():
 
 def test_what_was_not_run_is_told():
     counts = make_summary()["counts"] | {"not_run": 2}
-    assert any("not run: 2" in line for line in note(counts=counts))
+    assert "partial: 3 dialogues, calls: 3, not run: 2" in note(counts=counts, status="partial")
 
 
 def test_a_selection_is_told():
     counts = make_summary()["counts"] | {"selected": 1, "calls": 1}
-    assert "dialogues: 1 of 3, calls: 1" in note(counts=counts)
+    assert "partial: 1 of 3 dialogues, calls: 1" in note(counts=counts, status="partial")
 
 
 def test_an_interval_is_told_with_its_n():

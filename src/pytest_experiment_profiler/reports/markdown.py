@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from pytest_experiment_profiler.reports.facts import say_fact
 from pytest_experiment_profiler.reports.plain import make_plain, shorten
 from pytest_experiment_profiler.reports.table import format_value, list_intervals, list_notes
 
@@ -41,18 +42,20 @@ def _lines(summary: Record, scores: Iterable[Record]) -> Iterator[str]:
 
 
 def _worst(scores: Iterable[Record]) -> Iterator[str]:
-    """List the dialogues that went wrong: errors first, then the least coverage."""
+    """List the dialogues that went wrong: errors first, then the least coverage, and refusals."""
     ranked = sorted((key, i, score) for i, score in enumerate(scores) if (key := _rank(score)))
     if not ranked:
         return
     yield ""
-    yield "| Worst dialogues | Outcome | Coverage | Missing facts | Refusal |"
+    shown = f" ({WORST} of {len(ranked)})" if len(ranked) > WORST else ""
+    yield f"| Worst dialogues{shown} | Outcome | Coverage | Missing facts | Refusal |"
     yield "| --- | --- | ---: | --- | --- |"
     for _, _, score in ranked[:WORST]:
-        missing = ", ".join(str(f["fact"]) for f in score["facts"] if not f["found"])
+        missing = ", ".join(say_fact(f["fact"]) for f in score["facts"] if not f["found"])
         refused = next((r["evidence"] for r in score["refusal"] if r["label"] == "full"), "")
+        repeat = f", repeat {score['repeat']}" if score["repeat"] else ""
         cells = (
-            score["dialogue_id"],
+            f"{score['dialogue_id']}{repeat}",
             score["outcome"],
             format_value(score["fact_coverage"]),
             shorten(missing, EVIDENCE_LIMIT),
@@ -62,13 +65,17 @@ def _worst(scores: Iterable[Record]) -> Iterator[str]:
 
 
 def _rank(score: Record) -> tuple[int, float] | None:
+    """Say how bad a dialogue is, the worst first; None where nothing is wrong with it."""
     if score["outcome"] == "error":
         return (0, 0.0)
+    refused = any(refusal["label"] == "full" for refusal in score["refusal"])
     coverage = score["fact_coverage"]
-    return (1, coverage) if coverage is not None and coverage < 1 else None
+    if coverage is None:
+        return (1, 0.0) if refused else None
+    return (1, coverage) if refused or coverage < 1 else None
 
 
 def _escape(text: object) -> str:
     """Keep text from being taken for markup."""
     plain = " ".join(make_plain(str(text)).split())
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", plain)
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&$:@-]|(?<=[wW])\.)", r"\\\1", plain)

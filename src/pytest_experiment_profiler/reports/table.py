@@ -63,7 +63,7 @@ def list_notes(summary: Record) -> Iterator[str]:
     others = [name for name in summary["answered_by"] if not name.startswith(summary["model"])]
     answered = f", answered by {make_line(', '.join(others))}" if others else ""
     yield f"client: {summary['client']} ({summary['model']}{answered})"
-    yield _count_dialogues(summary["counts"])
+    yield _count_dialogues(summary)
     if summary["counts"]["errors"]:
         yield f"errors: {summary['counts']['errors']}, in no metric but error_rate"
     if summary["counts"]["reused"]:
@@ -111,11 +111,14 @@ def _count_pairs(comparison: Record) -> str:
     )
 
 
-def _count_dialogues(counts: Record) -> str:
+def _count_dialogues(summary: Record) -> str:
+    counts = summary["counts"]
     whole = counts["selected"] == counts["dialogues"]
     shown = f"{counts['dialogues']}" if whole else f"{counts['selected']} of {counts['dialogues']}"
-    text = f"dialogues: {shown}, calls: {counts['calls']}"
-    return text + (f", not run: {counts['not_run']}" if counts["not_run"] else "")
+    is_partial = summary["status"] != "complete"
+    text = f"partial: {shown} dialogues" if is_partial else f"dialogues: {shown}"
+    left = f", not run: {counts['not_run']}" if counts["not_run"] else ""
+    return f"{text}, calls: {counts['calls']}{left}"
 
 
 def list_intervals(summary: Record) -> Iterator[str]:
