@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from xdist import scheduler
 
-from pytest_experiment_profiler.selection import PATTERN
+from pytest_experiment_profiler.selection import PATTERN, names_manifest
 
 if TYPE_CHECKING:
     import pytest
@@ -29,9 +29,8 @@ def make_scheduler(config: pytest.Config, log: Any) -> Any:  # noqa: ANN401 -- x
         """Spread tests as before, but those of a manifest together."""
 
         def _split_scope(self, nodeid: str) -> Any:  # noqa: ANN401 -- xdist's
-            path = nodeid.partition("::")[0]
-            if path.endswith((".yaml", ".yml")):
-                return path
+            if names_manifest(nodeid):
+                return nodeid.partition("::")[0]
             return super()._split_scope(nodeid) if base == "LoadGroupScheduling" else nodeid
 
     return ManifestScheduling(config, log)

@@ -15,6 +15,7 @@ from pytest_experiment_profiler.selection import (
     LAYOUTS,
     PATTERN,
     find_folders,
+    list_failures,
     list_reports,
     name_failures,
     split_ids,
@@ -237,10 +238,10 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Print the table of each run."""
-    if config.get_verbosity() < -1 or hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
         return
     folders = dict.fromkeys([*config.stash.get(_folders, {}), *find_folders(config)])
-    if folders:
+    if folders or list_failures(config):
         from pytest_experiment_profiler import terminal  # noqa: PLC0415 -- see pytest_addhooks
 
         terminal.show_runs(terminalreporter, [Path(folder) for folder in folders])

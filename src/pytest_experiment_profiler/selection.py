@@ -121,6 +121,20 @@ def list_reports(config: Any) -> list[Any]:  # noqa: ANN401 -- pytest's
     return [report for reports in stats.values() for report in reports]
 
 
+def list_failures(config: Any) -> list[Any]:  # noqa: ANN401 -- pytest's
+    """List the session's reports of what failed in manifests, those of bad manifests too."""
+    return [
+        report
+        for report in list_reports(config)
+        if getattr(report, "failed", False) and names_manifest(report.nodeid)
+    ]
+
+
+def names_manifest(node_id: str) -> bool:
+    """Tell whether a node id names a manifest, or something in one."""
+    return node_id.partition("::")[0].endswith((".yaml", ".yml"))
+
+
 def find_folders(config: Any) -> list[str]:  # noqa: ANN401 -- pytest's
     """List the run folders that the session's reports name."""
     return list(dict.fromkeys(filter(None, map(find_folder, list_reports(config)))))

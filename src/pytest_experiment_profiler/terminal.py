@@ -15,7 +15,7 @@ from pytest_experiment_profiler.reports.html import write_html
 from pytest_experiment_profiler.reports.markdown import render_markdown
 from pytest_experiment_profiler.reports.table import list_notes, render_table
 from pytest_experiment_profiler.runlog import read_records
-from pytest_experiment_profiler.selection import find_folder, list_reports
+from pytest_experiment_profiler.selection import list_failures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,14 +24,16 @@ if TYPE_CHECKING:
 
 
 def show_runs(terminalreporter: pytest.TerminalReporter, folders: list[Path]) -> None:
-    """Print the table of each run, and write what else was asked for."""
+    """Print the table of each run, except under `-qq`, and write what else was asked for."""
+    quiet = terminalreporter.config.get_verbosity() < -1
     on_github = os.environ.get("GITHUB_ACTIONS") == "true"
     for folder in folders:
         path = folder / "summary.json"
         if not path.exists():
             continue
         summary = json.loads(path.read_text("utf-8"))
-        _show_run(terminalreporter, folder, summary)
+        if not quiet:
+            _show_run(terminalreporter, folder, summary)
         _write_page(terminalreporter, folder, several=len(folders) > 1)
         if on_github:
             _write_step_summary(folder, summary)
@@ -72,7 +74,8 @@ def _write_page(terminalreporter: pytest.TerminalReporter, folder: Path, *, seve
     except ExperimentError as error:
         terminalreporter.write_line(f"no page: {error}", red=True)
     else:
-        terminalreporter.write_line(f"page: {page}")
+        if config.get_verbosity() >= -1:
+            terminalreporter.write_line(f"page: {page}")
 
 
 def _write_step_summary(folder: Path, summary: dict[str, Any]) -> None:
@@ -88,11 +91,21 @@ def _write_step_summary(folder: Path, summary: dict[str, Any]) -> None:
 
 
 def _list_annotations(config: pytest.Config) -> Iterator[str]:
-    """Write a line for GitHub Actions for each dialogue and experiment that failed."""
+    """Write a line for GitHub Actions for each dialogue that failed, and each gate of a run."""
     workspace = os.environ.get("GITHUB_WORKSPACE", "")
-    for report in list_reports(config):
-        if find_folder(report) and report.failed:
-            path, line, name = report.location
-            title = getattr(getattr(report, "context", None), "msg", None) or name
-            place = Path(config.rootpath, path)
-            yield annotate(place, (line or 0) + 1, str(title), report.longreprtext, workspace)
+    for report in list_failures(config):
+        manifest = report.nodeid.partition("::")[0]
+        path, line, name = getattr(report, "location", (manifest, 0, manifest))
+        title = getattr(getattr(report, "context", None), "msg", None) or name
+        place, text = Path(config.rootpath, path), report.longreprtext
+        is_verdict = place == Path(config.rootpath, manifest)
+        for message in _part_gates(text) if is_verdict else [text]:
+            yield annotate(place, (line or 0) + 1, str(title), message, workspace)
+
+
+def _part_gates(text: str) -> list[str]:
+    """Part what is said of a whole run into its gates and the rest."""
+    lines = text.splitlines()
+    gates = [line for line in lines if line.startswith("gate: ")]
+    rest = "\n".join(line for line in lines if line not in gates)
+    return [rest, *gates] if rest else gates
