@@ -88,6 +88,15 @@ def test_what_a_hook_prints_is_captured_once_an_experiment(project, capture):
     assert [re.findall(r"HEARD (\w+)", said) for said in captured] == [["d0", "d1", "d2"]]
 
 
+@pytest.mark.parametrize("name", ["capsys", "capfd", "capfdbinary"])
+def test_a_project_may_capture_each_of_its_tests(project, name):
+    add_client(project, PRINTING)
+    fixture = f"import pytest\n\n@pytest.fixture(autouse=True)\ndef quiet({name}): yield\n"
+    (project.path / "experiments" / "conftest.py").write_text(fixture, "utf-8")
+    project.runpytest(f"--experiment={MANIFEST}").assert_outcomes(failed=4)
+    assert read_summary(project)["counts"]["calls"] == 3
+
+
 def test_what_a_hook_prints_is_seen_at_once_without_capture(project):
     add_client(project, PRINTING)
     said = project.runpytest(f"--experiment={MANIFEST}", "-s").stdout.str()

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pytest_experiment_profiler.engine import Run
     from pytest_experiment_profiler.experiment import Transcript
 
+_CAPTURING = {"capsys", "capsysbinary", "capteesys", "capfd", "capfdbinary"}
+"""Fixtures of pytest of which a test may have one only."""
+
 
 def hold_experiment(
     request: pytest.FixtureRequest, experiment_run: Run, subtests: pytest.Subtests
@@ -49,7 +52,8 @@ def _capturing_once(request: pytest.FixtureRequest) -> Iterator[None]:
     Where no fixture does so, pytest captures anew for each subtest, which costs more than the rest
     of it; and what a client prints comes while another dialogue is judged.
     """
-    if request.config.getoption("capture", None) not in {"fd", "sys"}:
+    captures_already = not _CAPTURING.isdisjoint(request.fixturenames)
+    if captures_already or request.config.getoption("capture", None) not in {"fd", "sys"}:
         yield
         return
     captured: pytest.CaptureFixture[str] = request.getfixturevalue("capsys")

@@ -56,8 +56,14 @@ def test_each_gate_is_told(words):
 
 
 def test_the_comparison_is_told():
-    contrast = {"sentence": "fact_coverage 0.5 to 0.7: better", "verdict": "better"}
+    contrast = {
+        "metric": "fact_coverage",
+        "sentence": "fact_coverage 0.5 to 0.7: better",
+        "gained": ["d1"],
+        "lost": [],
+    }
     comparison = {"baseline": "runs/old", "pairs": 12, "notes": [], "fact_coverage": contrast}
+    comparison["left_out"] = {"incomplete": []}
     page = render(comparison=comparison)
     assert "<li>compared with runs/old, 12 pairs of dialogues</li>" in page
     assert "<li>fact_coverage 0.5 to 0.7: better</li>" in page
