@@ -225,6 +225,45 @@ def test_schema_is_the_manifests(shell):
     assert json.loads(out)["required"] == ["experiment_id", "model", "max_tokens", "dataset_path"]
 
 
+LINE = b"# yaml-language-server: $schema=experiment.schema.json"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"a: 1\n", LINE + b"\na: 1\n"),
+        (b"a: 1\r\nb: 2\r\n", LINE + b"\r\na: 1\r\nb: 2\r\n"),
+        (b"\xef\xbb\xbfa: 1\n", b"\xef\xbb\xbf" + LINE + b"\na: 1\n"),
+        (LINE + b"\na: 1\n", LINE + b"\na: 1\n"),
+        (b"# ours\n# yaml-language-server: $schema=old.json\na: 1", b"# ours\n" + LINE + b"\na: 1"),
+    ],
+)
+def test_a_manifest_names_the_schema_beside_it(shell, tmp_path, before, after):
+    manifest = tmp_path / "demo_experiment.yaml"
+    manifest.write_bytes(before)
+    for _ in range(2):
+        code, out, _ = shell("schema", "--write", manifest)
+        assert code == 0
+        assert manifest.read_bytes() == after
+    assert "experiment.schema.json written" in out
+    written = json.loads((tmp_path / "experiment.schema.json").read_text("utf-8"))
+    assert written["required"] == ["experiment_id", "model", "max_tokens", "dataset_path"]
+
+
+def test_a_manifest_that_names_its_schema_still_runs(shell, tmp_path):
+    manifest = write_project(tmp_path)
+    shell("schema", "--write", manifest)
+    code, _, _ = shell("run", "--config", manifest, "--output-dir", tmp_path / "runs")
+    assert code == 0
+
+
+def test_a_schema_beside_nothing_is_told(shell, tmp_path):
+    code, _, err = shell("schema", "--write", tmp_path / "none.yaml")
+    assert code == 2
+    assert "none.yaml can't be read" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- as a process
 
 SHELL = [sys.executable, "-W", "error", "-m", "pytest_experiment_profiler"]

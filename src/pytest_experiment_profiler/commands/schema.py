@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from codecs import BOM_UTF8
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.commands.output import WELL, say
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 NAME = "experiment.schema.json"
 LINE = f"# yaml-language-server: $schema={NAME}"
+_ANY = re.compile(rb"^#\s*yaml-language-server:[^\r\n]*", re.MULTILINE)
 
 
 def print_schema(options: argparse.Namespace) -> int:
@@ -31,10 +34,19 @@ def print_schema(options: argparse.Namespace) -> int:
 def _write(manifest: Path, text: str) -> None:
     """Put the schema beside a manifest, and the line that editors look for on its top."""
     try:
-        content = manifest.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        content = manifest.read_bytes()
+    except OSError as error:
         raise UsageError(f"{manifest} can't be read: {error}") from error
     write_whole(manifest.with_name(NAME), (text + "\n").encode())
-    if LINE not in content:
-        write_whole(manifest, f"{LINE}\n{content}".encode())
+    write_whole(manifest, _name_schema(content))
     say(f"{manifest.with_name(NAME)} written; {manifest} names it")
+
+
+def _name_schema(manifest: bytes) -> bytes:
+    """Put our line in the place of one that names another schema, else on top."""
+    mark, rest = (BOM_UTF8, manifest[3:]) if manifest.startswith(BOM_UTF8) else (b"", manifest)
+    ours, count = _ANY.subn(LINE.encode(), rest, count=1)
+    if count:
+        return mark + ours
+    end = b"\r\n" if b"\r\n" in rest else b"\n"
+    return mark + LINE.encode() + end + rest
