@@ -720,6 +720,51 @@ def test_hostile_text_is_shown_not_obeyed(project):
     assert not {"\x1b", "\x07", "\u202e"} & set(said)
 
 
+TELLTALE = """
+import os
+
+KEY = os.environ["ANTHROPIC_API_KEY"]
+
+
+class Telltale:
+    def complete(self, prompt):
+        if prompt.dialogue_id == "d1":
+            raise ClientError("bad key " + KEY)
+        text = KEY + "".join(message.content for message in prompt.messages)
+        return Reply(text=text, request_id=KEY, model=KEY, metadata={"key": KEY})
+
+
+@pytest.fixture(scope="module")
+def model_client():
+    return Telltale()
+
+
+def pytest_experiment_metrics():
+    return {"own": lambda transcript: KEY.nothing}
+"""
+
+
+def test_a_key_stands_in_no_file_and_not_on_the_screen(pytester, monkeypatch):
+    key = "sk-ant-api03-very-secret"
+    monkeypatch.setenv("ANTHROPIC_API_KEY", key)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "step.md")
+    rows: list[dict[str, object]] = [
+        {"dialogue_id": "d0", "turns": ["One?", "Two?"], "required_facts": ["fact0"]},
+        {"dialogue_id": "d1", "user": "Why?"},
+    ]
+    gates = {"dialogue": {"fact_coverage": {"min": 0.5}}}
+    manifest = write_project(pytester.path, rows, {}, gates=gates, system=f"Keep {key}.")
+    add_client(pytester, TELLTALE)
+    words = ["--junitxml=junit.xml", "--experiment-html=page.html"]
+    result = pytester.runpytest(manifest.name, *words)
+    assert key not in result.stdout.str() + result.stderr.str()
+    assert result.stdout.str().count("[redacted]") > 3
+    files = [path for path in pytester.path.rglob("*") if path.is_file() and path != manifest]
+    assert {"junit.xml", "page.html", "step.md", "summary.json"} <= {path.name for path in files}
+    assert [path for path in files if key.encode() in path.read_bytes()] == []
+
+
 def test_measuring_alone_never_fails(project):
     answers = {f"d{n}": "I'm sorry, but I can't help with that." for n in range(3)}
     path = project.path / "experiments" / "demo_data" / "mock_responses.json"

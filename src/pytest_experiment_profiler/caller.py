@@ -135,20 +135,29 @@ class Caller:
         self.progress.reused += 1
         return replace(turn, prompt=prompt, reused=True), ()
 
-    def _redact(self, failure: Failure | None) -> Failure | None:
-        if failure is None:
-            return None
-        kind, message = self.log.redact(failure.type), self.log.redact(failure.message)
-        return replace(failure, type=kind, message=message)
+    def _redact(self, outcome: Outcome) -> Outcome:
+        """Leave secrets out of what is shown of a call, and sent again in the next turn."""
+        redact, reply, error = self.log.redact, outcome.reply, outcome.error
+        if not self.log.secrets:
+            return outcome
+        return replace(
+            outcome,
+            reply=reply
+            and replace(
+                reply,
+                text=redact(reply.text),
+                model=reply.model and redact(reply.model),
+                request_id=reply.request_id and redact(reply.request_id),
+            ),
+            error=error and Failure(type=redact(error.type), message=redact(error.message)),
+        )
 
     def _log(self, position: int, prompt: Prompt, outcome: Outcome, digest: str) -> Turn:
-        reply, failure = outcome.reply, self._redact(outcome.error)
-        if reply is not None and self.log.redact(reply.text) != reply.text:
-            reply = replace(reply, text=self.log.redact(reply.text))
+        outcome = self._redact(outcome)
         turn = Turn(
             prompt=prompt,
-            reply=reply,
-            error=failure,
+            reply=outcome.reply,
+            error=outcome.error,
             attempts=outcome.attempts,
             sent_at=outcome.sent_at,
             latency_s=outcome.latency_s,

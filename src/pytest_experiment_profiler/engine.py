@@ -22,7 +22,7 @@ from pytest_experiment_profiler.metrics.scores import score_record
 from pytest_experiment_profiler.pacing import Pacing
 from pytest_experiment_profiler.pricing import FREE_CLIENTS
 from pytest_experiment_profiler.reports.progress import Standing
-from pytest_experiment_profiler.runlog import RunLog, encode, read_transcripts, write_whole
+from pytest_experiment_profiler.runlog import RunLog, encode, read_transcripts, redact, write_whole
 from pytest_experiment_profiler.runner import hold_dialogue
 from pytest_experiment_profiler.summary import (
     Summary,
@@ -94,6 +94,7 @@ class Run:
         self._told = False
         self._workers: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
+        self._secrets = list_secrets(os.environ)
         self._started = time.monotonic()
 
     def start(self, dialogues: Iterable[Dialogue], ids: Sequence[str]) -> None:
@@ -103,11 +104,11 @@ class Run:
         """
         self._numbers = {dialogue_id: number for number, dialogue_id in enumerate(ids)}
         experiment = self.experiment
-        write_whole(self.folder / "run.json", encode(self.record))
+        self._write(self.folder / "run.json", self.record)
         self._log = RunLog(
             self.folder,
             with_metadata="metadata" in experiment.output_fields,
-            secrets=list_secrets(os.environ),
+            secrets=self._secrets,
         )
         admission = self._loop.admit(self._client, experiment.model, experiment.concurrency)
         self.admission = admission
@@ -247,13 +248,16 @@ class Run:
         assert self.summary is not None  # noqa: S101 -- finish made it
         values = summary_record(self.summary)
         path = self.folder / "summary.json"
-        write_whole(path, encode(values))
+        self._write(path, values)
         if add is not None:
             copy = json.loads(encode(values))
             add(copy)
             added = {key: value for key, value in copy.items() if key not in values}
             if added:
-                write_whole(path, encode(values | added))
+                self._write(path, values | added)
+
+    def _write(self, path: Path, values: Record) -> None:
+        write_whole(path, redact(encode(values), self._secrets))
 
     def _wait_for_work(self) -> None:
         try:

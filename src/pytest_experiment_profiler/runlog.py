@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-SHORTEST_SECRET = 8
-"""A shorter one would be found by chance."""
-
 REDACTED = "[redacted]"
 
 MAX_DEPTH = 30
@@ -80,6 +77,13 @@ def _plain(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 -- anything a cli
     return value if isinstance(value, str | int | float | None) else str(value)
 
 
+def redact(content: bytes, secrets: Sequence[str]) -> bytes:
+    """Leave secrets out of what is about to be written."""
+    for secret in secrets:
+        content = content.replace(secret.encode(), REDACTED.encode())
+    return content
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Replace a file atomically."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
@@ -114,9 +118,7 @@ class LineFile:
 
     def append(self, rank: Rank, values: Mapping[str, Any]) -> None:
         """Put one line on disk, whole or not at all; raise OSError where there is no room."""
-        line = encode(values)
-        for secret in self.secrets:
-            line = line.replace(secret.encode(), REDACTED.encode())
+        line = redact(encode(values), self.secrets)
         written = 0
         try:
             while written < len(line):
@@ -187,15 +189,15 @@ class RunLog:
         self, folder: Path, *, with_metadata: bool = True, secrets: Sequence[str] = ()
     ) -> None:
         self._with_metadata = with_metadata
-        self._secrets = tuple(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)
+        self.secrets = tuple(secrets)
         for name in _DERIVED:
             (folder / f"{name}.jsonl").unlink(missing_ok=True)
-        self._files = {name: LineFile(folder / f"{name}.jsonl", self._secrets) for name in _LOGS}
+        self._files = {name: LineFile(folder / f"{name}.jsonl", self.secrets) for name in _LOGS}
         self._folder = folder
 
     def redact(self, text: str) -> str:
         """Leave out the secrets that a text holds."""
-        for secret in self._secrets:
+        for secret in self.secrets:
             text = text.replace(secret, REDACTED)
         return text
 

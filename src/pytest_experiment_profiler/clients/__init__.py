@@ -27,6 +27,7 @@ CREDENTIALS = (
 NAMES = ("auto", "anthropic", "mock")
 """Clients that can be asked for; another word is a run folder to replay."""
 
+SHORTEST_SECRET = 8
 SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_IDENTITY_TOKEN")
 
 ANTHROPIC_URL = "https://api.anthropic.com"
@@ -84,8 +85,9 @@ def hide_userinfo(url: str) -> str:
 
 
 def list_secrets(environment: Mapping[str, str]) -> list[str]:
-    """List what must stand in no file."""
-    return [environment[name] for name in SECRETS if environment.get(name)]
+    """List what must stand in no file; what is too short would be found by chance."""
+    found = [environment.get(name, "") for name in SECRETS]
+    return [secret for secret in found if len(secret) >= SHORTEST_SECRET]
 
 
 def open_client(choice: Choice, experiment: Experiment) -> Client:
