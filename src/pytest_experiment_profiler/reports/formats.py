@@ -8,6 +8,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.reports.markdown import render_markdown
+from pytest_experiment_profiler.reports.plain import make_plain
 from pytest_experiment_profiler.reports.table import list_notes, render_table
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def _render_table(summary: Record) -> str:
 
 
 def _render_json(summary: Record) -> str:
-    return json.dumps(summary, indent=2, ensure_ascii=False)
+    return json.dumps(summary, indent=2)
 
 
 def _render_csv(summary: Record) -> str:
@@ -32,8 +33,13 @@ def _render_csv(summary: Record) -> str:
     for name in summary["metrics"]:
         interval = summary["intervals"].get(name) or {}
         ends = [interval.get(key) for key in ("low", "high", "level", "n")]
-        writer.writerow([name, summary[name], *ends])
+        writer.writerow([_keep_text(make_plain(name)), summary[name], *ends])
     return target.getvalue().rstrip("\n")
+
+
+def _keep_text(text: str) -> str:
+    """Keep a spreadsheet from taking text for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
 
 
 REPORTS: Mapping[str, Callable[[Record], str]] = {
