@@ -37,6 +37,10 @@ class Bucket:
             return 0.0
         return min(MAX_PAUSE_S, lacking / self.rate) if self.rate > 0 else MAX_PAUSE_S
 
+    def divide(self, share: float) -> Bucket:
+        """Give a part of it."""
+        return Bucket(self.level * share, self.rate * share, self.limit * share, self.at)
+
     def take(self, amount: float, now: float) -> None:
         """Take an amount out."""
         self.level = min(self.limit, self.level + (now - self.at) * self.rate) - amount
@@ -47,6 +51,7 @@ class Bucket:
 class Admission:
     """Slow start, growth while answers come, one cut a burst of 429; shared by a session's runs.
 
+    `share` is the part of the account's limits that is ours, where other processes use it, too.
     The cut and the growth are those of TCP's congestion control (RFC 5681): doubling each round
     trip until the first cut, one call more a round trip after it.
     """
@@ -54,6 +59,7 @@ class Admission:
     most: int
     sleep: Callable[[float], Awaitable[None]]
     now: Callable[[], float] = time.monotonic
+    share: float = 1.0
     limit: float = field(init=False)
     in_flight: int = 0
     refusals: int = 0
@@ -64,13 +70,16 @@ class Admission:
     _waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        self.limit = float(min(START, self.most))
+        self.limit = self._start()
 
     def widen(self, most: int) -> None:
         """Allow another run as many calls as it asks for."""
         self.most = max(self.most, most)
         if self._slow_start:
-            self.limit = max(self.limit, float(min(START, self.most)))
+            self.limit = max(self.limit, self._start())
+
+    def _start(self) -> float:
+        return max(1.0, min(START * self.share, self.most))
 
     async def enter(self, tokens: int, may_go_on: Callable[[], bool]) -> bool:
         """Wait for a place; False: no longer wanted. `tokens` is what the call may use up."""
@@ -103,7 +112,8 @@ class Admission:
             reset_s = min(limit.reset_s, MAX_PAUSE_S)
             rate = (limit.limit - limit.remaining) / reset_s if reset_s > 0 else 0.0
             level = limit.remaining - (self.in_flight if limit.kind == "requests" else 0)
-            self._buckets[limit.kind] = Bucket(level, rate or limit.limit, limit.limit, now)
+            whole = Bucket(level, rate or limit.limit, limit.limit, now)
+            self._buckets[limit.kind] = whole.divide(self.share)
         self.wake()
 
     def pause(self, seconds: float) -> None:

@@ -23,7 +23,8 @@ CLOSE_S = 5.0
 class LoopThread:
     """A daemon thread that runs an event loop; a client belongs to one loop, so to one of these."""
 
-    def __init__(self) -> None:
+    def __init__(self, share: float = 1.0) -> None:
+        self._share = share
         self._loop = asyncio.new_event_loop()
         self._clients: dict[int, Client] = {}
         self._admissions: dict[Hashable, Admission] = {}
@@ -48,7 +49,7 @@ class LoopThread:
         self._clients[id(client)] = client
         account = getattr(client, "account", None) or id(client)
         admission = self._admissions.setdefault(
-            (account, model), Admission(most=most, sleep=asyncio.sleep)
+            (account, model), Admission(most=most, sleep=asyncio.sleep, share=self._share)
         )
         admission.widen(most)
         return admission

@@ -17,6 +17,7 @@ from pytest_experiment_profiler.metrics import METRICS
 from pytest_experiment_profiler.metrics.definitions import name_definitions
 from pytest_experiment_profiler.models import find_deprecation
 from pytest_experiment_profiler.plan import plan_run
+from pytest_experiment_profiler.selection import names_manifest
 from pytest_experiment_profiler.summary import RESERVED
 
 if TYPE_CHECKING:
@@ -149,13 +150,23 @@ def _output(file: Ordered) -> Path:
 
 
 def _session_budget(file: Ordered) -> Ledger | None:
-    """Open what the session may spend, divided among the workers of a distributed one."""
+    """Open what the session may spend, divided among the workers that ask."""
     stash = file.session.stash
     if BUDGET not in stash:
         usd = file.config.getoption("--experiment-budget-usd")
-        workers = _workers(file.config).get("workercount", 1)
-        stash[BUDGET] = launch.open_budget(None if usd is None else usd / workers)
+        share = find_share(file.session)
+        stash[BUDGET] = launch.open_budget(None if usd is None else usd * share)
     return stash[BUDGET]
+
+
+def find_share(session: pytest.Session) -> float:
+    """Tell which part of the session's budget and rate limits is ours: a worker's, or all.
+
+    A manifest stays in one worker, so no more of them ask than there are manifests.
+    """
+    manifests = {item.path for item in session.items if names_manifest(item.nodeid)}
+    workers: int = _workers(session.config).get("workercount", 1)
+    return 1 / max(1, min(len(manifests), workers))
 
 
 def _workers(config: pytest.Config) -> dict[str, Any]:

@@ -298,8 +298,9 @@ def _failing() -> Iterator[None]:
 
 
 def _loop_thread(session: pytest.Session) -> LoopThread:
-    from pytest_experiment_profiler.loop import LoopThread  # noqa: PLC0415 -- see pytest_addhooks
+    from pytest_experiment_profiler import orders  # noqa: PLC0415 -- see pytest_addhooks
+    from pytest_experiment_profiler.loop import LoopThread  # noqa: PLC0415
 
     if _loop not in session.stash:
-        session.stash[_loop] = LoopThread()
+        session.stash[_loop] = LoopThread(orders.find_share(session))
     return session.stash[_loop]

@@ -85,13 +85,23 @@ def test_junit_of_workers_has_a_case_a_dialogue(project):
     assert text.count('name="fact_coverage"') == 5
 
 
+WORST_USD = 0.0051
+"""A little more than one call of these can cost, at most: 1,000 tokens of answer."""
+
+
 def test_a_budget_is_divided_among_the_workers(bare):
+    for name in ("demo", "other"):
+        bare.write(6, name=name, concurrency=1, max_tokens=1000)
+    bare.spawn("experiments", "-n", "2", f"--experiment-budget-usd={1.9 * WORST_USD}")
+    assert bare.take_calls() == []
+    bare.spawn("experiments", "-n", "2", f"--experiment-budget-usd={2.1 * WORST_USD}")
+    assert bare.take_calls() == sorted(names(6) * 2)
+
+
+def test_a_budget_is_whole_where_one_worker_asks(bare):
     bare.write(6, concurrency=1, max_tokens=1000)
-    usd = 0.012
-    bare.spawn(MANIFEST, "-n", "2", f"--experiment-budget-usd={usd}")
-    summary = bare.summary()
-    assert summary["counts"]["calls"] == len(bare.take_calls())
-    assert summary["counts"]["not_run"] > 0 or summary["cost"]["usd"] <= usd / 2
+    bare.spawn("experiments", "tests", "-n", "2", f"--experiment-budget-usd={1.1 * WORST_USD}")
+    assert bare.take_calls() == names(6)
 
 
 # --- a worker that dies

@@ -180,6 +180,24 @@ def test_headroom_that_was_told_is_kept_to(limit, remaining, reset_s, takes):
         assert len(window) <= limit + rate + 1
 
 
+def test_a_worker_takes_its_share_of_what_the_account_has():
+    world = World()
+    admission = Admission(most=64, sleep=world.sleep, now=world.now, share=0.5)
+    assert admission.limit == START / 2
+
+    async def start(count) -> None:
+        for _ in range(count):
+            await admission.enter(1, lambda: True)
+
+    asyncio.run(world.run(start(1)))
+    told = [RateLimit("requests", 10, 10, 1000.0)]
+    admission.leave(0.0, answered=True, too_many=False, limits=told)
+    asyncio.run(world.run(start(5)))
+    assert world.seconds == 0.0
+    asyncio.run(world.run(start(1)))
+    assert world.seconds > 0.0
+
+
 numbers = st.floats(0, 1000)
 
 
