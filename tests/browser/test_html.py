@@ -275,6 +275,29 @@ def test_an_empty_answer_is_called_empty(page):
     assert page.text("dialog .answer .text") == "The answer is empty."
 
 
+def test_facts_of_a_dialogue_that_errored_are_not_judged(page):
+    page.search("failed_too")
+    page.wait(lambda: page.ids() == ["failed_too"])
+    assert page.text(".tabulator-row .tabulator-cell[tabulator-field=coverage]") == "\u2013"
+    page.read("failed_too")
+    assert page.text("dialog .facts") == "·rains"
+    assert "fact" not in page.text("dialog .standing .badge:nth-child(2)").split()
+
+
+def test_a_dialogue_that_breaks_a_gate_is_not_called_ok(page):
+    page.read("refused")
+    assert page.text("dialog .standing .badge") == "gate"
+
+
+def test_ids_are_whole_on_a_narrow_screen(page):
+    page.resize(400)
+    page.driver.refresh()
+    page.wait(lambda: page.run("return document.documentElement.dataset.ready === 'yes'"))
+    wide = "(cell) => cell.scrollWidth > cell.clientWidth && cell.textContent.length < 18"
+    cells = "document.querySelectorAll('.tabulator-cell[tabulator-field=id]')"
+    assert page.run(f"return [...{cells}].filter({wide}).map((c) => c.textContent)") == []
+
+
 def test_like_errors_make_one_group(page):
     [group] = page.all(".errors li")
     assert group.text.startswith("2 \N{MULTIPLICATION SIGN}")
@@ -301,7 +324,7 @@ def test_nothing_found_is_said_with_a_way_back(page):
 
 def test_chips_narrow_the_table(page):
     page.click(".chip", "Facts missing")
-    page.wait(lambda: page.ids() == ["blank", "refused", "failed", "failed_too", "talk"])
+    page.wait(lambda: page.ids() == ["blank", "refused", "talk"])
     page.click(".chip", "Refused")
     page.wait(lambda: page.ids() == ["refused"])
     assert len(page.all(".chip[aria-pressed=true]")) == 2

@@ -51,7 +51,8 @@ def _worst(scores: Iterable[Record]) -> Iterator[str]:
     yield f"| Worst dialogues{shown} | Outcome | Coverage | Missing facts | Refusal |"
     yield "| --- | --- | ---: | --- | --- |"
     for _, _, score in ranked[:WORST]:
-        missing = ", ".join(say_fact(f["fact"]) for f in score["facts"] if not f["found"])
+        judged = score["facts"] if score["outcome"] == "ok" else ()
+        missing = ", ".join(say_fact(f["fact"]) for f in judged if not f["found"])
         refused = next((r["evidence"] for r in score["refusal"] if r["label"] == "full"), "")
         repeat = f", repeat {score['repeat']}" if score["repeat"] else ""
         cells = (

@@ -289,6 +289,8 @@
   // --- the table of dialogues
 
   const LABELS = ["none", "partial", "full"];
+  const isJudged = (dialogue) => dialogue.outcome === "ok";
+  const result = (dialogue) => (isJudged(dialogue) && dialogue.broken.length ? "gate" : dialogue.outcome);
   const found = (dialogue) => dialogue.facts.filter((fact) => fact.found).length;
   const worst = (dialogue) => Math.max(-1, ...dialogue.refusal.map((refusal) => LABELS.indexOf(refusal.label)));
   const CUT = ["max_tokens", "model_context_window_exceeded"];
@@ -299,7 +301,7 @@
     ["error", ["Errors", (d) => d.outcome === "error"]],
     ["broken", ["Gate broken", (d) => d.broken.length > 0]],
     ["not_run", ["Not run", (d) => d.outcome === "not_run"]],
-    ["facts", ["Facts missing", (d) => d.facts.some((fact) => !fact.found)]],
+    ["facts", ["Facts missing", (d) => isJudged(d) && d.facts.some((fact) => !fact.found)]],
     ["refused", ["Refused", (d) => worst(d) === 2]],
     ["partly", ["Partly refused", (d) => worst(d) === 1]],
     ["cut", ["Cut off", (d) => d.turns.some((turn) => CUT.includes(turn.stop_reason))]],
@@ -324,7 +326,7 @@
       id: dialogue.id,
       repeat: dialogue.repeat,
       asked: cut(asked, 200),
-      outcome: dialogue.broken.length && dialogue.outcome === "ok" ? "gate" : dialogue.outcome,
+      outcome: result(dialogue),
       coverage: dialogue.coverage,
       refusal: worst(dialogue),
       tokens: tokens.length ? sum(tokens) : null,
@@ -347,7 +349,7 @@
 
   function showCoverage(cell) {
     const dialogue = dialogues[cell.getData().at];
-    if (!dialogue.facts.length) return document.createTextNode("–");
+    if (!dialogue.facts.length || !isJudged(dialogue)) return document.createTextNode("–");
     const bar = make("span", { class: "bar" }, place(make("span"), 0, found(dialogue) / dialogue.facts.length));
     return make("span", { class: "coverage" }, bar, `${found(dialogue)}/${dialogue.facts.length}`);
   }
@@ -362,19 +364,21 @@
     return kind < 0 ? document.createTextNode("–") : badge(LABELS[kind], ["quiet", "warn", "bad"][kind]);
   }
 
+  const isNarrow = window.matchMedia("(max-width: 46rem)").matches;
+
   const columns = () => {
     const numbers = { hozAlign: "right", headerHozAlign: "right", sorter: byNumber };
     const shows = (field) => rows.some((row) => row[field] !== null);
     const repeats = run.experiment.repeats > 1;
     return [
       { title: "#", field: "at", ...numbers, width: 64, responsive: 4, formatter: number((at) => whole(at + 1)) },
-      { title: "Dialogue", field: "id", sorter: byText, minWidth: 140, widthGrow: 3, responsive: 0, formatter: text },
+      { title: "Dialogue", field: "id", sorter: byText, minWidth: 190, widthGrow: 3, responsive: 0, formatter: text },
       repeats && { title: "Repeat", field: "repeat", ...numbers, width: 84, responsive: 3,
         formatter: number((repeat) => whole(repeat + 1)) },
       { title: "Question", field: "asked", sorter: byText, minWidth: 180, widthGrow: 5, responsive: 3, formatter: text },
       { title: "Result", field: "outcome", width: 94, responsive: 0, formatter: showResult,
         sorter: (a, b) => ORDER.indexOf(a) - ORDER.indexOf(b) },
-      shows("coverage") && { title: "Facts", field: "coverage", ...numbers, width: 112, responsive: 1, formatter: showCoverage },
+      shows("coverage") && { title: "Facts", field: "coverage", ...numbers, width: isNarrow ? 76 : 112, responsive: 1, formatter: showCoverage },
       { title: "Refusal", field: "refusal", width: 98, responsive: 2, sorter: byNumber, formatter: showLabel },
       ...own.map((name, at) => ({ title: name, field: `own${at}`, ...numbers, minWidth: 116, responsive: 5,
         formatter: number(fixed) })),
@@ -593,9 +597,9 @@
   }
 
   function showStanding(dialogue) {
-    const [word, kind] = RESULTS[dialogue.outcome] || [dialogue.outcome, "calm"];
+    const [word, kind] = RESULTS[result(dialogue)] || [dialogue.outcome, "calm"];
     const badges = [badge(word, kind)];
-    if (dialogue.facts.length) {
+    if (dialogue.facts.length && isJudged(dialogue)) {
       const all = found(dialogue) === dialogue.facts.length;
       badges.push(badge(`${found(dialogue)} of ${plural(dialogue.facts.length, "fact")}`, all ? "good" : "warn"));
     }
@@ -712,8 +716,9 @@
     for (const fact of dialogue.facts) {
       const matched = fact.matched && fact.matched !== sayFact(fact.fact)
         ? [make("span", { class: "muted" }, fact.found ? " as " : " but there is "), make("q", {}, fact.matched)] : [];
-      list.append(make("li", { class: fact.found ? "found" : "missing" },
-        make("span", { class: "sign", "aria-label": fact.found ? "found" : "missing" }, fact.found ? "✓" : "✗"),
+      const [kind, sign] = fact.found ? ["found", "✓"] : isJudged(dialogue) ? ["missing", "✗"] : ["muted", "·"];
+      list.append(make("li", { class: kind },
+        make("span", { class: "sign", "aria-label": kind === "muted" ? "not judged" : kind }, sign),
         make("span", {}, sayFact(fact.fact), matched)));
     }
     for (const fact of dialogue.expected) {
