@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import threading
+from contextlib import contextmanager
 
 import pytest
 
 from tests.layouts.project import DEMO, MANIFEST, names
 
 VSCODE = '''
-"""A stand-in for the plugin of VS Code's extension: its hooks, its rules, its way to name tests."""
+"""A stand-in for the plugin of VS Code's extension: its hooks, its rules, its way to name tests.
+
+What it has to say goes into a named pipe at once, as messages of JSON-RPC.
+"""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-OUTCOMES = {}
+TOLD = set()
 TREE = {}
 ERRORS = []
 PATHS = {}
+
+
+def send(**params):
+    text = json.dumps({"jsonrpc": "2.0", "params": params})
+    head = f"content-length: {len(text)}\\r\\ncontent-type: application/json\\r\\n\\r\\n"
+    with open(os.environ["TEST_RUN_PIPE"], "wb", buffering=0) as pipe:
+        pipe.write((head + text).encode())
+
+
+def tell(test, outcome):
+    """The first that is told of a test stands."""
+    if test not in TOLD:
+        TOLD.add(test)
+        send(outcomes={test: outcome})
 
 
 def name_test(node_id, path):
@@ -32,7 +53,7 @@ def pytest_exception_interact(node, call, report):
         ERRORS.append(report.longreprtext)
     else:
         kind = "failure" if call.excinfo.typename == "AssertionError" else "error"
-        OUTCOMES.setdefault(name_test(node.nodeid, node.path), kind)
+        tell(name_test(node.nodeid, node.path), kind)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -40,7 +61,7 @@ def pytest_report_teststatus(report, config):
     if report.when == "call" or (report.when == "setup" and report.skipped):
         words = {"passed": "success", "failed": "failure", "skipped": "skipped"}
         path = PATHS.get(report.nodeid, Path.cwd())
-        OUTCOMES.setdefault(name_test(report.nodeid, path), words[report.outcome])
+        tell(name_test(report.nodeid, path), words[report.outcome])
     return (yield)
 
 
@@ -67,9 +88,35 @@ def pytest_collection_finish(session):
 
 
 def pytest_sessionfinish(session, exitstatus):
-    told = {"outcomes": OUTCOMES, "tree": TREE, "errors": ERRORS, "exit": int(exitstatus)}
-    Path("told.json").write_text(json.dumps(told))
+    send(tree=TREE, errors=ERRORS, exit=int(exitstatus))
 '''
+
+
+@contextmanager
+def reading_pipe(path):
+    """Give the list of messages that come through a named pipe; it is whole at the end."""
+    os.mkfifo(path)
+    end, content = os.open(path, os.O_RDWR), bytearray()
+
+    def read():
+        while not content.endswith(b"\0"):
+            content.extend(os.read(end, 1 << 16))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    messages: list[dict[str, object]] = []
+    try:
+        yield messages
+    finally:
+        os.write(end, b"\0")
+        reader.join()
+        os.close(end)
+    rest = bytes(content[:-1])
+    while rest:
+        head, _, rest = rest.partition(b"\r\n\r\n")
+        length = int(head.split()[1])
+        messages.append(json.loads(rest[:length])["params"])
+        rest = rest[length:]
 
 
 class Code:
@@ -82,10 +129,14 @@ class Code:
         project.pytester.syspathinsert()
 
     def _call(self, *words):
-        root = f"--rootdir={self.project.path}"
-        self.result = self.project.run(root, "-p", "vscode_pytest", *words)
-        told = json.loads((self.project.path / "told.json").read_text("utf-8"))
+        root, pipe = f"--rootdir={self.project.path}", self.project.path / "vscode.pipe"
+        with pytest.MonkeyPatch.context() as patch, reading_pipe(pipe) as messages:
+            patch.setenv("TEST_RUN_PIPE", str(pipe))
+            self.result = self.project.run(root, "-p", "vscode_pytest", *words)
+        pipe.unlink()
+        *outcomes, told = messages
         self.exit, self.errors = told["exit"], told["errors"]
+        told["outcomes"] = {test: kind for m in outcomes for test, kind in m["outcomes"].items()}
         return told
 
     def discover(self):
