@@ -162,8 +162,8 @@ class Caller:
             sent_at=outcome.sent_at,
             latency_s=outcome.latency_s,
         )
-        if failure and outcome.scope == "run":
-            self.progress.stop(f"stopped: {failure.type}: {failure.message}")
+        if outcome.error and outcome.scope == "run":
+            self.progress.stop(f"stopped: {outcome.error.type}: {outcome.error.message}")
         write = partial(self.log.append_response, position, turn, digest)
         if self.progress.save(write, answer=_name(prompt)):
             return turn
