@@ -41,6 +41,7 @@ MEMORY_BYTES = 3 << 30
 PROCESSES = 64
 WATCH_SECONDS = 0.1
 START_SECONDS = 30.0
+CLOSE_SECONDS = 1.0
 PATIENCE_SECONDS = 40.0
 
 
@@ -175,6 +176,7 @@ class Box:
             "bwrap": str(self._kit.bwrap),
             "file_bytes": FILE_BYTES,
             "cpu_seconds": CPU_SECONDS,
+            "own_user": self._user.dropped,
         }
         python = [str(self._interpreter.path), "-I", "-S", "-B"]
         start = [str(self._kit.start / "start.py"), str(self._kit.confinement), "", "launcher"]
@@ -299,6 +301,7 @@ class Box:
         if self._process.stdin:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
+        self._reader.join(CLOSE_SECONDS)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

@@ -26,6 +26,10 @@ FIRST_PRIVATE_FD = 100
 PR_SET_CHILD_SUBREAPER = 36
 
 
+SYSTEM_V = {"shm": "shmctl", "sem": "semctl", "msg": "msgctl"}
+IPC_RMID = 0
+
+
 class Outcome:
     """How a command ended: `reason` is exit, signal, timeout or killed."""
 
@@ -349,12 +353,30 @@ def _limit(file_bytes: int, cpu_seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
 
 
+def _remove_system_v() -> None:
+    """Remove what this user has in System V IPC, where it outlives every process.
+
+    `sandlock` keeps two segments and two sets of semaphores for each user that ever used it, and
+    a machine has room for a few thousand.
+    """
+    library = ctypes.CDLL(None)
+    for kind, control in SYSTEM_V.items() if os.path.isdir("/proc/sysvipc") else ():  # noqa: PTH112
+        with open(f"/proc/sysvipc/{kind}", encoding="ascii") as file:  # noqa: PTH123
+            owner = file.readline().split().index("uid")
+            rows = [line.split() for line in file]
+        for row in rows:
+            if int(row[owner]) == os.getuid():
+                getattr(library, control)(int(row[1]), *(0,) * (kind == "sem"), IPC_RMID, None)
+
+
 def main(settings: dict[str, Any]) -> None:
     """Serve orders until standard input ends."""
     orders, reports = _private(0), _private(1)
     _limit(settings["file_bytes"], settings["cpu_seconds"])
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if settings["own_user"]:
+        _remove_system_v()
     backend = choose_backend(settings["backend"], settings["bwrap"])
     desk = Desk(backend, reports)
     desk.report({"id": "", "backend": backend.name, "uid": os.getuid(), **backend.describe()})
@@ -362,7 +384,10 @@ def main(settings: dict[str, Any]) -> None:
         for line in lines:
             desk.accept(json.loads(line))
     desk.close()
+    if settings["own_user"]:
+        _remove_system_v()
 
 
 if __name__ == "__main__":
     main(json.loads(sys.argv[1]))
+    os._exit(0)  # taking the interpreter down costs as much as starting it

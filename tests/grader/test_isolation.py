@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -152,6 +153,16 @@ def test_nothing_survives_a_command(cell):
     assert cell.run(code).clean
     alive = json.loads(cell.run("import os, json; print(json.dumps(os.listdir('/proc')))").stdout)
     assert len([name for name in alive if name.isdigit()]) == 1
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root has a user to spare for each grade")
+def test_nothing_of_its_user_stays_in_the_kernel():
+    made = Cell("sandlock")
+    assert made.run("pass").clean
+    made.close()
+    tables = [Path(f"/proc/sysvipc/{kind}").read_text() for kind in ("shm", "sem", "msg")]
+    rows = [line.split() for table in tables for line in table.splitlines()]
+    assert [row for row in rows if str(made.user.uid) in row] == []
 
 
 def test_forks_are_limited(cell):
