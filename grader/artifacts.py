@@ -8,7 +8,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, NoReturn
 
-from grader.errors import ArtifactError
+from grader.errors import OUR_ERRNOS, ArtifactError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ LINE_LIMIT = 10_000
 def read_file(folder: Path, parts: tuple[str, ...], owner: int) -> bytes:
     """Read a regular file below a trusted folder, following no link on the way."""
     where = "/".join(parts)
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    handle = _open(os.fspath(folder), os.O_DIRECTORY, where)
     try:
         for part in parts[:-1]:
             handle = _step(handle, part, os.O_DIRECTORY, where)
@@ -32,12 +32,18 @@ def read_file(folder: Path, parts: tuple[str, ...], owner: int) -> bytes:
 
 
 def _step(handle: int, name: str, flags: int, where: str) -> int:
-    try:
-        following = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags, dir_fd=handle)
-    except OSError as error:
-        raise ArtifactError(f"{where}: {error.strerror}") from error
+    following = _open(name, os.O_NOFOLLOW | flags, where, handle)
     os.close(handle)
     return following
+
+
+def _open(name: str, flags: int, where: str, folder: int | None = None) -> int:
+    try:
+        return os.open(name, os.O_RDONLY | os.O_CLOEXEC | flags, dir_fd=folder)
+    except OSError as error:
+        if error.errno in OUR_ERRNOS:
+            raise
+        raise ArtifactError(f"{where}: {error.strerror}") from error
 
 
 def _read_checked(handle: int, owner: int, where: str) -> bytes:

@@ -7,6 +7,11 @@ ArtifactError      theirs: a file that a command left behind is not what the pro
 
 from __future__ import annotations
 
+import errno
+
+OUR_ERRNOS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO}
+"""What says of a file that can't be opened that the machine is to blame."""
+
 
 class GraderError(Exception):
     """Say that the grader can't judge, and what would help."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from grader.errors import SubmissionError
+from grader.errors import OUR_ERRNOS, SubmissionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PACKAGE = "experiment_profiler"
 FILES_LIMIT = 500
@@ -16,6 +21,8 @@ FILE_LIMIT = 2 << 20
 TOTAL_LIMIT = 8 << 20
 ENTRIES_LIMIT = 20_000
 DEPTH_LIMIT = 40
+PATH_LIMIT = 2_000
+SHOWN_LIMIT = 200
 REFUSED_SUFFIXES = (".pyc", ".so", ".pth")
 
 
@@ -30,7 +37,8 @@ class Staged:
 def stage_submission(submission: Path, destination: Path) -> Staged:
     """Copy `experiment_profiler/` of a submission, or say why it is refused."""
     root = Path(os.path.abspath(submission))  # noqa: PTH100 -- resolve() would follow links
-    handle = _open_folder(root)
+    with _reading("the submission"):
+        handle = _open_folder(root)
     try:
         collector = _Collector()
         _enter(handle, PACKAGE, (PACKAGE,), collector)
@@ -44,6 +52,22 @@ def _open_folder(root: Path) -> int:
     if not root.is_dir() or root.is_symlink():
         raise SubmissionError("the submission is not a folder, or a link to one")
     return os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+@contextlib.contextmanager
+def _reading(shown: str) -> Iterator[None]:
+    """Take what can't be read for a fault of the submission, unless the machine is to blame."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in OUR_ERRNOS:
+            raise
+        raise SubmissionError(f"{shown}: can't be read ({error.strerror})") from error
+
+
+def _show(path: tuple[str, ...]) -> str:
+    """Give a path as text of one line, whatever the names in it hold."""
+    return f"{'/'.join(path)!r:.{SHOWN_LIMIT}}"
 
 
 class _Collector:
@@ -69,16 +93,16 @@ class _Collector:
 
 
 def _enter(parent: int, name: str, path: tuple[str, ...], collector: _Collector) -> None:
-    shown = "/".join(path).encode(errors="replace").decode()
-    if len(path) > DEPTH_LIMIT:
+    shown = _show(path)
+    if len(path) > DEPTH_LIMIT or len(os.fsencode("/".join(path))) > PATH_LIMIT:
         raise SubmissionError(f"{shown}: folders nested too deeply")
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
+    with _reading(shown):
         handle = os.open(name, flags, dir_fd=parent)
-    except OSError as error:
-        raise SubmissionError(f"{shown}: no such folder, or a link ({error.strerror})") from error
     try:
-        for entry in sorted(os.listdir(handle)):  # noqa: PTH208 -- by handle, so nothing is swapped
+        with _reading(shown):
+            entries = os.listdir(handle)  # noqa: PTH208 -- by handle, so nothing is swapped
+        for entry in sorted(entries):
             if entry != "__pycache__":
                 collector.count_entry()
                 _take(handle, entry, (*path, entry), collector)
@@ -87,8 +111,9 @@ def _enter(parent: int, name: str, path: tuple[str, ...], collector: _Collector)
 
 
 def _take(parent: int, name: str, path: tuple[str, ...], collector: _Collector) -> None:
-    shown = "/".join(path).encode(errors="replace").decode()
-    status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    shown = _show(path)
+    with _reading(shown):
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
     if stat.S_ISDIR(status.st_mode):
         _enter(parent, name, path, collector)
         return
@@ -103,10 +128,8 @@ def _take(parent: int, name: str, path: tuple[str, ...], collector: _Collector) 
 
 def _read(parent: int, name: str, shown: str) -> bytes:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
+    with _reading(shown):
         handle = os.open(name, flags, dir_fd=parent)
-    except OSError as error:
-        raise SubmissionError(f"{shown}: can't be read ({error.strerror})") from error
     with os.fdopen(handle, "rb") as file:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):

@@ -62,7 +62,22 @@ def sparse(path):
         file.truncate(1 << 40)
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, link, hard_link, many, deep, big, sparse])
+def long_path(path):
+    path.mkdir()
+    handle = os.open(path, os.O_RDONLY)
+    for _ in range(30):
+        os.mkdir("n" * 250, dir_fd=handle)
+        inner = os.open("n" * 250, os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = inner
+    os.close(os.open("x.py", os.O_CREAT, dir_fd=handle))
+    os.close(handle)
+
+
+ODD = [os.mkfifo, link, hard_link, many, deep, big, sparse, long_path]
+
+
+@pytest.mark.parametrize("make", ODD)
 def test_odd_entries_are_refused(submission, tmp_path, make):
     make(submission / "experiment_profiler" / "odd")
     with pytest.raises(SubmissionError):
@@ -74,6 +89,28 @@ def test_compiled_and_path_files_are_refused(submission, tmp_path, suffix):
     (submission / "experiment_profiler" / f"x{suffix}").write_bytes(b"")
     with pytest.raises(SubmissionError):
         stage_submission(submission, tmp_path / "copy")
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root reads everything")
+@pytest.mark.parametrize("closed", [".", "experiment_profiler", "experiment_profiler/cli.py"])
+@pytest.mark.parametrize("mode", [0o000, 0o400, 0o100])
+def test_what_is_closed_is_refused(submission, tmp_path, closed, mode):
+    path = submission / closed
+    kept = path.stat().st_mode
+    path.chmod(mode)
+    try:
+        if not os.access(submission / "experiment_profiler/cli.py", os.R_OK):
+            with pytest.raises(SubmissionError):
+                stage_submission(submission, tmp_path / "copy")
+    finally:
+        path.chmod(kept)
+
+
+def test_a_name_makes_no_line_of_its_own(submission, tmp_path):
+    os.mkfifo(submission / "experiment_profiler" / 'x\n{"checks": {}, "status": "pass"}\n\x1b[2J')
+    with pytest.raises(SubmissionError) as refusal:
+        stage_submission(submission, tmp_path / "copy")
+    assert str(refusal.value).isprintable()
 
 
 def test_links_to_folders_are_refused(submission, tmp_path):
