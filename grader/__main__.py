@@ -19,7 +19,10 @@ if __name__ == "__main__" and not sys.flags.isolated:
     )
 
 import importlib.util
+import traceback
 from pathlib import Path
+
+ERROR = 2
 
 
 def load_package(folder: Path) -> None:
@@ -38,7 +41,12 @@ if __name__ == "__main__":
     load_package(Path(__file__).resolve().parent)
     sys.path = [entry for entry in sys.path if Path(entry) != Path(__file__).resolve().parent]
     sys.dont_write_bytecode = False  # compiling this package takes longer than importing all of it
-    from grader.commands import main
+    try:
+        from grader.commands import main
 
-    sys.dont_write_bytecode = True
-    sys.exit(main(sys.argv[1:]))
+        sys.dont_write_bytecode = True
+        code = main(sys.argv[1:])
+    except Exception:  # noqa: BLE001 -- Python would end with 1, which says that a submission failed
+        traceback.print_exc()
+        code = ERROR
+    sys.exit(code)

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         return int(parsed.carry_out(parsed))
-    except GraderError as error:
+    except (GraderError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_CODES["error"]
 

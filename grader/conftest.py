@@ -128,6 +128,7 @@ if not HARDENED:
 _load_package()
 
 from grader.checks import CHECK_IDS  # noqa: E402 -- after the package is there
+from grader.errors import GraderError  # noqa: E402
 from grader.grade import Options, grade  # noqa: E402
 from grader.places import STARTER  # noqa: E402
 from grader.requirements import prompt_sentences, requirements  # noqa: E402
@@ -153,20 +154,21 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if option.collectonly or not HARDENED:
         return
     target = Path(option.json) if option.json else None
-    if target:
-        forget_verdict(target)
-    verdict = grade(
-        Path(option.submission or STARTER),
-        Options(
-            seed=option.seed,
-            feedback=option.feedback,
-            required=option.require_isolation,
-            real_sdk=option.real_sdk,
-            python=Path(option.box_python) if option.box_python else None,
-        ),
+    options = Options(
+        seed=option.seed,
+        feedback=option.feedback,
+        required=option.require_isolation,
+        real_sdk=option.real_sdk,
+        python=Path(option.box_python) if option.box_python else None,
     )
-    if target:
-        write_verdict(verdict, target)
+    try:
+        if target:
+            forget_verdict(target)
+        verdict = grade(Path(option.submission or STARTER), options)
+        if target:
+            write_verdict(verdict, target)
+    except GraderError as error:
+        pytest.exit(str(error), returncode=EXIT_CODES["error"])
     session.config.stash[VERDICT] = verdict
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import tempfile
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from grader import GRADER_VERSION, TASK_VERSION
 from grader.checks import CHECK_IDS
+from grader.errors import GraderError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,12 +24,16 @@ GROUPS = tuple(dict.fromkeys(name.partition(".")[0] for name in CHECK_IDS))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Isolation:
-    """How commands were confined; `level` is full, namespaces, limits or none."""
+    """How commands were confined; `level` is full, namespaces, limits or none.
+
+    `private`: they saw the machine's files read-only, and a /dev/shm of their own.
+    """
 
     level: str = "none"
     backend: str = ""
     backend_version: str = ""
     uid_dropped: bool = False
+    private: bool = False
     landlock_abi: int = 0
 
 
@@ -88,17 +92,32 @@ def explain(problems: Mapping[str, str | None], feedback: Feedback) -> str:
 
 def forget_verdict(path: Path) -> None:
     """Remove what stands in a verdict's place before the grade starts."""
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
+    folder = Path(os.path.realpath(path.parent))
+    odd = os.path.lexists(path) and not (path.is_symlink() or path.is_file())
+    if odd or folder.is_relative_to("/proc") or folder == Path("/dev"):
+        raise GraderError(f"{path} is no regular file: name one for the verdict")
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise GraderError(f"{path} can't be removed: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise GraderError(f"{folder} is no folder that a verdict can be written to")
 
 
 def write_verdict(verdict: Verdict, path: Path) -> None:
     """Write the verdict as a whole or not at all."""
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".verdict-")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(verdict.to_json() + "\n")
-    Path(draft).chmod(0o644)
-    Path(draft).replace(path)
+    try:
+        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".verdict-")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(verdict.to_json() + "\n")
+            Path(draft).chmod(0o644)
+            Path(draft).replace(path)
+        except BaseException:
+            Path(draft).unlink()
+            raise
+    except OSError as error:
+        raise GraderError(f"the verdict can't be written to {path}: {error.strerror}") from error
 
 
 def flat_reward(verdict: Verdict) -> dict[str, float] | None:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from grader import box, isolation
+from grader import box, isolation, watch
 from grader.checks import CHECK_IDS
+from grader.errors import GraderError
 from grader.grade import Options, grade
 from grader.places import GRADER, STARTER
+from grader.user import BoxUser
 from grader.verdict import flat_reward, forget_verdict, write_verdict
 from tests.grader.builders import RIGHT
 
@@ -101,6 +103,60 @@ def test_the_verdict_is_written_last_and_whole(tmp_path, passed):
     assert [entry.name for entry in tmp_path.iterdir()] == ["verdict.json"]
 
 
+def folder(path):
+    path.mkdir()
+
+
+def nowhere(path):
+    path.parent.rmdir()
+
+
+def shut(path):
+    path.parent.chmod(0o500)
+
+
+@pytest.mark.parametrize("make", [folder, os.mkfifo, nowhere, shut])
+def test_no_place_for_the_verdict_is_our_own_fault(tmp_path, make):
+    path = tmp_path / "in" / "verdict.json"
+    path.parent.mkdir()
+    make(path)
+    if os.access(path.parent, os.W_OK) and not os.path.lexists(path):
+        pytest.skip("root writes everywhere")
+    done = subprocess.run(
+        [*COMMAND, "grade", str(STARTER), "--json", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert str(path.parent) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("device", ["/dev/null", "/dev/stdout"])
+def test_devices_stay(device):
+    with pytest.raises(GraderError):
+        forget_verdict(Path(device))
+    assert os.path.lexists(device)
+
+
+def test_a_planted_link_is_removed_and_not_followed(tmp_path, passed):
+    (tmp_path / "kept").write_text("kept")
+    path = tmp_path / "verdict.json"
+    path.symlink_to("kept")
+    forget_verdict(path)
+    path.symlink_to("kept")
+    write_verdict(passed, path)
+    assert (tmp_path / "kept").read_text() == "kept"
+    assert not path.is_symlink()
+
+
+def test_what_nobody_thought_of_is_our_own_fault(monkeypatch):
+    monkeypatch.setattr(isolation, "BACKENDS", None)
+    verdict = grade(RIGHT, Options())
+    assert (verdict.status, verdict.reward) == ("error", None)
+
+
 def test_the_reward_is_one_flat_object_of_numbers(passed):
     reward = flat_reward(passed) or {}
     assert reward["reward"] == 1.0
@@ -140,7 +196,7 @@ for number in itertools.count():
     with open(f"{os.environ['TMPDIR']}/{number}", "wb") as file:
         file.write(bytes(15 << 20))
 """
-SHARED = FILL.replace("{os.environ['TMPDIR']}", str(box.SHARED_MEMORY))
+SHARED = FILL.replace("{os.environ['TMPDIR']}", str(watch.SHARED_MEMORY))
 DAEMON = """
 import os, time
 for _ in range(5):
@@ -178,17 +234,17 @@ def test_hostile_programs_fail_and_leave_nothing(program, monkeypatch, name):
     monkeypatch.setattr(box, "COMMAND_SECONDS", 1.5)
     monkeypatch.setattr(box, "GRADE_SECONDS", 6.0)
     users = []
-    release = box.BoxUser.release
+    release = BoxUser.release
 
     def note_and_release(user):
         users.append(user.uid)
         release(user)
 
-    monkeypatch.setattr(box.BoxUser, "release", note_and_release)
+    monkeypatch.setattr(BoxUser, "release", note_and_release)
     verdict = grade(program(HOSTILE[name]), Options())
     assert (verdict.status, verdict.reward) == ("fail", 0.0), verdict.reason
     assert not any(verdict.checks.values())
-    owners = {p.stat().st_uid for p in box.SHARED_MEMORY.iterdir()}
+    owners = {p.stat().st_uid for p in watch.SHARED_MEMORY.iterdir()}
     if os.getuid() == 0:
         assert users[0] not in owners
         assert users[0] not in processes_by_uid()
