@@ -4,41 +4,37 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import json
 import os
 import queue
 import secrets
 import signal
-import stat
 import subprocess
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
 from grader.errors import GraderError
-from grader.places import cache_folder, remove_tree
+from grader.watch import SHARED_BYTES, SHARED_MEMORY, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from grader.interpreter import Interpreter
     from grader.kit import Kit
+    from grader.user import BoxUser
 
 Backend: TypeAlias = Literal["sandlock", "bwrap", "limits"]
 Reason: TypeAlias = Literal["exit", "signal", "timeout", "killed", "flood", "over"]
-FIRST_UID, UIDS = 61_300, 3_500
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- multiprocessing needs it
 FILE_BYTES = 16 << 20
-FOLDER_BYTES = 64 << 20
-ENTRIES = 20_000
 CPU_SECONDS = 30
 COMMAND_SECONDS = 10.0
 GRADE_SECONDS = 17.5
 MEMORY_BYTES = 3 << 30
 PROCESSES = 64
+OPEN_FILES = 1_024
 WATCH_SECONDS = 0.1
 START_SECONDS = 30.0
 CLOSE_SECONDS = 1.0
@@ -74,87 +70,18 @@ class Ending:
         return self.reason == "exit" and self.code == 0
 
 
-class BoxUser:
-    """The user that the box runs as: for root a fresh one each grade, else the grader's own."""
-
-    def __init__(self) -> None:
-        self._lock: tuple[int, Path] | None = None
-        self.dropped = os.getuid() == 0
-        self.uid = self._take() if self.dropped else os.getuid()
-        self.options: dict[str, Any] = (
-            {"user": self.uid, "group": self.uid, "extra_groups": []} if self.dropped else {}
-        )
-
-    def _take(self) -> int:
-        """Reserve a number that no other grade on this machine has now."""
-        folder = cache_folder()
-        for _ in range(100):
-            uid = FIRST_UID + secrets.randbelow(UIDS)
-            if folder is None or self._reserve(folder / f"uid-{uid}"):
-                return uid
-        raise GraderError("too many grades at once on this machine")
-
-    def _reserve(self, path: Path) -> bool:
-        """Lock a file that is still in its place once it is locked."""
-        lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(lock).st_ino == path.stat().st_ino:
-                self._lock = lock, path
-                return True
-        except OSError:
-            pass
-        os.close(lock)
-        return False
-
-    def give(self, folder: Path) -> Path:
-        """Make a folder that the box may write in."""
-        folder.mkdir(mode=0o700, parents=True)
-        if self.dropped:
-            os.chown(folder, self.uid, self.uid)
-        return folder
-
-    def release(self) -> None:
-        """Kill what still runs under a number of its own, remove what it left, free the number."""
-        if self.dropped:
-            while _kill_all_of(self.uid):
-                time.sleep(0.005)
-            _remove_shared_memory(self.uid)
-        if self._lock is not None:
-            lock, path = self._lock
-            path.unlink(missing_ok=True)
-            os.close(lock)
-            self._lock = None
-
-
-def _kill_all_of(uid: int) -> int:
-    killed = 0
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if entry.name.isdigit() and entry.stat().st_uid == uid:
-                os.kill(int(entry.name), signal.SIGKILL)
-                killed += _is_alive(entry)
-    return killed
-
-
-def _is_alive(process: Path) -> bool:
-    with contextlib.suppress(OSError):
-        return process.joinpath("stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
-    return False
-
-
-def _remove_shared_memory(uid: int) -> None:
-    for entry in SHARED_MEMORY.iterdir() if SHARED_MEMORY.is_dir() else ():
-        with contextlib.suppress(OSError):
-            if entry.lstat().st_uid == uid:
-                remove_tree(entry) if stat.S_ISDIR(entry.lstat().st_mode) else entry.unlink()
-
-
 class Box:
     """A launcher with its backend; commands may run at the same time."""
 
-    def __init__(
-        self, *, kit: Kit, interpreter: Interpreter, user: BoxUser, backend: Backend, home: Path
+    def __init__(  # noqa: PLR0913 -- a box has these parts
+        self,
+        *,
+        kit: Kit,
+        interpreter: Interpreter,
+        user: BoxUser,
+        backend: Backend,
+        home: Path,
+        private: Path | None = None,
     ) -> None:
         self._kit = kit
         self._interpreter = interpreter
@@ -164,13 +91,25 @@ class Box:
         self._deadline = time.monotonic() + GRADE_SECONDS
         self.spoilt: str | None = None
         self.kills = 0
-        self._process = self._launch(backend, home)
+        self._process = self._launch(backend, home, self._view(private) if private else [])
         self._hello = self._waiting[""] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read_reports, daemon=True)
         self._reader.start()
-        self.backend = self._await("", START_SECONDS)
+        try:
+            self.backend = self._await("", START_SECONDS)
+        except GraderError:
+            self.close()
+            raise
 
-    def _launch(self, backend: Backend, home: Path) -> subprocess.Popen[bytes]:
+    def _view(self, folder: Path) -> list[str]:
+        """Give what starts a program where all but a folder is read-only, /dev/shm its own."""
+        view = [str(self._kit.bwrap), "--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev"]
+        view += ["--size", str(SHARED_BYTES), "--tmpfs", str(SHARED_MEMORY), "--unshare-ipc"]
+        return [*view, "--bind", str(folder), str(folder), "--"]
+
+    def _launch(
+        self, backend: Backend, home: Path, before: Sequence[str]
+    ) -> subprocess.Popen[bytes]:
         settings = {
             "backend": backend,
             "bwrap": str(self._kit.bwrap),
@@ -181,7 +120,7 @@ class Box:
         python = [str(self._interpreter.path), "-I", "-S", "-B"]
         start = [str(self._kit.start / "start.py"), str(self._kit.confinement), "", "launcher"]
         return subprocess.Popen(  # noqa: S603 -- the staged launcher
-            [*python, *start, json.dumps(settings)],
+            [*before, *python, *start, json.dumps(settings)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -238,7 +177,7 @@ class Box:
             return Ending(code=-1, reason="over")
         self._waiting[command.name] = queue.SimpleQueue()
         self._send(self._order(command, seconds))
-        watch = Watch(command.writable, self._user.uid if self._user.dropped else None)
+        watch = Watch(command.writable, self._user, self._process.pid)
         report = self._watch(command.name, watch, seconds)
         return self._judge(command.name, report, flooded=watch.flooded)
 
@@ -287,6 +226,7 @@ class Box:
             "port": command.port,
             "memory": MEMORY_BYTES,
             "processes": PROCESSES,
+            "open_files": OPEN_FILES,
             "timeout": seconds,
             "host": "host-" + secrets.token_hex(4),
         }
@@ -309,38 +249,3 @@ class Box:
         for stream in (self._process.stdout, self._process.stderr):
             if stream:
                 stream.close()
-
-
-class Watch:
-    """Look how much a command has written."""
-
-    def __init__(self, folders: Sequence[Path], uid: int | None) -> None:
-        self._folders = folders
-        self._uid = uid
-        self.flooded = False
-
-    def look(self) -> None:
-        """Add up files and their sizes."""
-        budget = [FOLDER_BYTES, ENTRIES]
-        for folder in self._folders:
-            _spend(folder, budget, None)
-        if self._uid is not None:
-            _spend(SHARED_MEMORY, budget, self._uid)
-        self.flooded = min(budget) < 0
-
-
-def _spend(folder: Path, budget: list[int], uid: int | None) -> None:
-    """Take what lies in a folder off the budget of bytes and entries, until that is used up."""
-    folders = [os.fspath(folder)]
-    while folders and min(budget) >= 0:
-        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                status = entry.stat(follow_symlinks=False)
-                if uid is not None and status.st_uid != uid:
-                    continue
-                budget[1] -= 1
-                budget[0] -= status.st_blocks * 512
-                if stat.S_ISDIR(status.st_mode):
-                    folders.append(entry.path)
-                if min(budget) < 0:
-                    return

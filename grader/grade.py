@@ -10,16 +10,16 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from grader.box import BoxUser
 from grader.cases import make_cases
 from grader.checks import CHECK_IDS, judge
-from grader.errors import GraderError, SubmissionError
+from grader.errors import SubmissionError
 from grader.interpreter import find_interpreter
 from grader.isolation import confine
 from grader.kit import prepare_kit
 from grader.places import PROMPT, SAMPLE, STARTER, cores, remove_tree, scratch_folder
 from grader.stage import stage_submission
 from grader.trials import LIVE, Bench, Trials
+from grader.user import BoxUser
 from grader.verdict import Isolation, Verdict, explain, group_results, passed
 from grader.workspace import utility_files
 
@@ -96,7 +96,7 @@ def grade(submission: Path, options: Options) -> Verdict:
     except SubmissionError as error:
         reason = "" if options.feedback == "none" else f"submission.files: {error}"
         return session.conclude("fail", NO_VERDICT, reason)
-    except (GraderError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 -- what isn't theirs is ours, and no verdict
         return session.conclude("error", NO_VERDICT, f"{type(error).__name__}: {error}")
 
 
@@ -139,7 +139,7 @@ def _hold(
         session.lap("confined")
         bench = Bench(root=root, program=root / "p", box=confined.box, user=user, kit=kit)
         trials = Trials(bench, cases, options.seed)
-        trials.hold(_workers())
+        _hold_trials(trials)
         problems = judge(trials.evidence(), cases)
         if not options.real_sdk and _only_live_failed(problems):
             # Nobody fails because of the stand-in: what the real SDK does counts.
@@ -158,8 +158,11 @@ def _hold(
         confined.box.close()
 
 
-def _workers() -> int:
-    return min(MOST_WORKERS, max(2, cores()))
+def _hold_trials(trials: Trials) -> None:
+    try:
+        trials.hold(min(MOST_WORKERS, max(2, cores())))
+    except PermissionError as error:  # all folders were ours: where uids are shared, one was closed
+        raise SubmissionError("a command closed folders that aren't its own") from error
 
 
 def _only_live_failed(problems: Mapping[str, Problem]) -> bool:

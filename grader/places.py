@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -44,11 +45,17 @@ def scratch_folder() -> Path:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder, however deep its folders are nested."""
-    try:
+    """Remove a folder, however deep its folders are nested, and where they were closed."""
+    with contextlib.suppress(RecursionError):
         shutil.rmtree(folder, ignore_errors=True)
-    except RecursionError:
-        subprocess.run(["/bin/rm", "-rf", "--", folder], check=False)  # noqa: S603 -- our own folder
+    if os.path.lexists(folder):
+        for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+            subprocess.run(  # noqa: S603 -- our own folder
+                [*command, "--", folder],
+                check=False,
+                env={"PATH": "/usr/bin:/bin"},
+                stderr=subprocess.DEVNULL,
+            )
 
 
 def cores() -> int:

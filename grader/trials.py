@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from grader.box import Box, BoxUser
+    from grader.box import Box
     from grader.cases import Cases
     from grader.kit import Kit
+    from grader.user import BoxUser
 
 ARTIFACTS = ("requests.jsonl", "responses.jsonl", "summary.json")
 METRICS = ("fact_coverage", "refusal_rate", "geometric_mean")

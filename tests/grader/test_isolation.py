@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from grader import isolation
-from grader.box import BoxUser, Command
+from grader.box import Command
 from grader.interpreter import find_interpreter
 from grader.isolation import confine
 from grader.kit import prepare_kit
 from grader.places import GRADER, remove_tree, scratch_folder
+from grader.user import BoxUser
+from grader.watch import SHARED_MEMORY
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux confines")
 pytest.importorskip("sandlock")
@@ -109,6 +111,20 @@ FORBIDDEN = {
     "if c.unshare(0x10000000): raise OSError('refused')",
     "trace the parent": "import ctypes, os; c = ctypes.CDLL(None)\n"
     "if c.ptrace(16, os.getppid(), 0, 0): raise OSError('refused')",
+    "limit the launcher": "import os, resource\nresource.prlimit(os.getppid(), 7, (9, 9))",
+    "slow the launcher down": "import os; os.setpriority(os.PRIO_PROCESS, os.getppid(), 19)",
+    "slow its user down": "import os; os.setpriority(os.PRIO_USER, 0, 19)",
+    "pin the launcher": "import os; os.sched_setaffinity(os.getppid(), {0})",
+    "idle the launcher": "import os\n"
+    "os.sched_setscheduler(os.getppid(), os.SCHED_IDLE, os.sched_param(0))",
+    "file in memory": "import os; os.memfd_create('x')",
+    "asynchronous calls": "import ctypes; c = ctypes.CDLL(None)\n"
+    "if c.syscall(425, 8, ctypes.create_string_buffer(120)) < 0: raise OSError('refused')",
+    "room beyond the limit": "import ctypes; c = ctypes.CDLL(None); f = open('x', 'wb')\n"
+    "if c.fallocate(f.fileno(), 1, ctypes.c_long(0), ctypes.c_long(1 << 28)):"
+    " raise OSError('refused')",
+    "shared segment": "import ctypes; c = ctypes.CDLL(None)\n"
+    "if c.shmget(0, 4096, 0o1600) < 0: raise OSError('refused')",
     "become root": "import os; os.setuid(0)" if os.getuid() == 0 else "raise OSError",
 }
 
@@ -118,6 +134,37 @@ def test_the_box_does_not_let(cell, what):
     ending = cell.run(FORBIDDEN[what])
     assert (ending.reason, ending.code) == ("exit", 1), what
     assert b"Error" in ending.stderr
+
+
+def test_the_machine_s_files_keep_their_modes(cell, tmp_path):
+    if not cell.confined.isolation.private:
+        pytest.skip("no user namespaces here")
+    (tmp_path / "file").touch()
+    path = str(tmp_path / "file")
+    for change in (f"chmod({path!r}, 0o777)", f"utime({path!r}, (1, 1))"):
+        assert not cell.run(f"import os; os.{change}").clean, change
+
+
+def test_shared_memory_is_its_own(cell):
+    if not cell.confined.isolation.private:
+        pytest.skip("no user namespaces here")
+    assert cell.run(f"open('{SHARED_MEMORY}/left_by_a_test', 'w').write('x')").clean
+    assert not (SHARED_MEMORY / "left_by_a_test").exists()
+
+
+HOGS = {
+    "without a name": "import os\nkept = []\nfor n in range(99):\n"
+    "    kept.append(open('x', 'wb')); os.unlink('x'); kept[-1].write(bytes(15 << 20))",
+    "out of sight": "import os\nos.mkdir('d', 0o300)\nfor n in range(99):\n"
+    "    open(f'd/{n}', 'wb').write(bytes(15 << 20))",
+}
+
+
+@pytest.mark.parametrize("how", HOGS)
+def test_files_are_counted(cell, how):
+    code = HOGS[how] + "\nimport time; time.sleep(9)"
+    assert cell.run(code).reason == "flood"
+    cell.confined.box.forgive(0)
 
 
 def test_other_ports_are_closed_and_its_own_is_open(cell, listener):
@@ -138,6 +185,10 @@ ALLOWED = {
     "with P(2) as p: assert list(p.map(abs, [-1])) == [1]",
     "a subprocess": "import subprocess, sys\n"
     "subprocess.run([sys.executable, '-c', ''], check=True)",
+    "its own limits": "import os, resource\n"
+    "assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= 256\n"
+    "resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200)); os.nice(1)\n"
+    "os.sched_setaffinity(0, os.sched_getaffinity(0))",
     "half a gigabyte": "x = bytearray(500 << 20)",
 }
 

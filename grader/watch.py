@@ -1,0 +1,90 @@
+"""How much a command has written, wherever it may: past its limits it floods the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from grader.user import BoxUser
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- multiprocessing needs it
+FOLDER_BYTES = 64 << 20
+SHARED_BYTES = 256 << 20
+ENTRIES = 20_000
+
+
+class Watch:
+    """Look how much a command has written."""
+
+    def __init__(self, folders: Sequence[Path], user: BoxUser, launcher: int) -> None:
+        self._folders = folders
+        self._user = user
+        self._launcher = launcher
+        self.flooded = False
+
+    def look(self) -> None:
+        """Add up files and their sizes, those too that were removed and are still open."""
+        budget = [FOLDER_BYTES, ENTRIES]
+        for folder in self._folders:
+            _spend(folder, budget, None)
+        if self._user.dropped:
+            _spend(SHARED_MEMORY, budget, self._user.uid)
+        self.flooded |= min(budget) < 0 or _removed(self._launcher) > SHARED_BYTES
+
+
+@contextlib.contextmanager
+def _hidden(budget: list[int]) -> Iterator[None]:
+    """Take a folder that was closed to hide what is in it for a full one."""
+    try:
+        yield
+    except PermissionError:
+        budget[0] = -1
+    except OSError:  # the program is at work in it
+        return
+
+
+def _spend(folder: Path, budget: list[int], uid: int | None) -> None:
+    """Take what lies in a folder off the budget of bytes and entries, until that is used up."""
+    folders = [os.fspath(folder)]
+    while folders and min(budget) >= 0:
+        with _hidden(budget), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                status = entry.stat(follow_symlinks=False)
+                if uid is not None and status.st_uid != uid:
+                    continue
+                budget[1] -= 1
+                budget[0] -= status.st_blocks * 512
+                if stat.S_ISDIR(status.st_mode):
+                    folders.append(entry.path)
+                if min(budget) < 0:
+                    return
+
+
+def _removed(launcher: int) -> int:
+    """Add up the files without a name that a launcher and all its children hold open."""
+    sizes: dict[tuple[int, int], int] = {}
+    processes = [launcher]
+    while processes:
+        process = processes.pop()
+        for task in _names(f"/proc/{process}/task"):
+            with contextlib.suppress(OSError), open(f"{task}/children", "rb") as file:  # noqa: PTH123
+                processes += map(int, file.read().split())
+        for handle in _names(f"/proc/{process}/fd"):
+            with contextlib.suppress(OSError):
+                status = os.stat(handle)  # noqa: PTH116
+                if stat.S_ISREG(status.st_mode) and status.st_nlink == 0:
+                    sizes[status.st_dev, status.st_ino] = status.st_blocks * 512
+    return sum(sizes.values())
+
+
+def _names(folder: str) -> list[str]:
+    """List what is in a folder of a process, nothing if that has ended."""
+    with contextlib.suppress(OSError):
+        return [f"{folder}/{name}" for name in os.listdir(folder)]  # noqa: PTH208
+    return []
