@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from grader.experiments import Case, Dialogue
 
-BODY_LIMIT = 4 << 20
-CALLS_LIMIT = 10_000
+BODY_LIMIT = 256 << 10
+KEPT_LIMIT = 4 << 20
+CALLS_LIMIT = 1_000
+CONNECTIONS_LIMIT = 200
 IDLE_SECONDS = 15
 PATH = "/v1/messages"
 
@@ -33,7 +35,11 @@ class Call:
 
 
 class Recorder(ThreadingHTTPServer):
-    """Answer the dialogues of a case; use it as a context manager."""
+    """Answer the dialogues of a case; use it as a context manager.
+
+    Whoever calls may be out to exhaust the grader: what is kept of all calls is bounded, and so
+    are the connections at one time; an experiment has a hundred dialogues at most.
+    """
 
     daemon_threads = True
     block_on_close = False
@@ -44,6 +50,8 @@ class Recorder(ThreadingHTTPServer):
         self.case = case
         self._by_user = {dialogue.user: dialogue for dialogue in case.dialogues}
         self._calls: list[Call] = []
+        self._room = KEPT_LIMIT
+        self._connections = threading.Semaphore(CONNECTIONS_LIMIT)
         self._recording = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
 
@@ -70,11 +78,30 @@ class Recorder(ThreadingHTTPServer):
         with self._recording:
             return list(self._calls)
 
-    def record(self, call: Call) -> tuple[int, dict[str, Any]]:
-        """Keep a call and give status and body of its answer."""
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 -- theirs
+        """Serve a connection, unless there are too many."""
+        if self._connections.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        """Serve a connection to its end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._connections.release()
+
+    def record(self, call: Call, size: int) -> tuple[int, dict[str, Any]]:
+        """Keep a call of so many bytes and give status and body of its answer."""
         with self._recording:
+            self._room -= size
+            if self._room < 0:
+                call = Call(path="", keys=(), body=None)
             if len(self._calls) < CALLS_LIMIT:
                 self._calls.append(call)
+        if self._room < 0:
+            return 413, _error("request_too_large", "too large")
         if call.path.partition("?")[0] != PATH:
             return 404, _error("not_found_error", "no such path")
         messages = texts_of_messages(call.body or {})
@@ -138,15 +165,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         data = self._body()
-        if data is None:
-            self._answer(413, _error("request_too_large", "too large"))
-            return
         try:
-            body = parse_object(data.decode("utf-8"), "body")
+            body = parse_object((data or b"").decode("utf-8"), "body")
         except (ArtifactError, UnicodeDecodeError):
             body = None
         call = Call(path=self.path, keys=tuple(self._keys()), body=body)
-        self._answer(*self.server.record(call))
+        size = KEPT_LIMIT if data is None else len(data)
+        size += len(call.path) + sum(map(len, call.keys))
+        self.close_connection |= data is None
+        self._answer(*self.server.record(call, size))
 
     def do_GET(self) -> None:
         self._answer(404, _error("not_found_error", "no such path"))
@@ -169,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.read(length) if 0 <= length <= BODY_LIMIT else None
 
     def _chunks(self) -> bytes | None:
-        data = b""
+        data = bytearray()
         while len(data) <= BODY_LIMIT:
             try:
                 length = int(self.rfile.readline(64).partition(b";")[0], 16)
@@ -180,7 +207,7 @@ class _Handler(BaseHTTPRequestHandler):
             data += self.rfile.read(length)
             self.rfile.readline(64)
             if not length:
-                return data
+                return bytes(data)
         return None
 
     def _answer(self, status: int, body: dict[str, Any]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import socket
 
 import pytest
 
-from grader.recorder import Recorder
+from grader.recorder import BODY_LIMIT, Recorder
 from tests.grader.builders import CASES
 
 CASE = CASES.live
@@ -69,3 +71,24 @@ def test_chunked_bodies_are_read(recorder):
 def test_what_no_dialogue_asks_for_is_an_error(recorder, body, path, status):
     assert post(recorder, body, path)[0] == status
     assert len(recorder.calls()) == 1
+
+
+def test_what_is_too_large_to_keep_counts_as_a_call(recorder):
+    for dialogue in CASE.dialogues:
+        assert post(recorder, body_of(dialogue))[0] == 200
+    assert post(recorder, b"x" * (BODY_LIMIT + 1))[0] == 413
+    assert post(recorder, body_of(CASE.dialogues[0]))[0] == 413
+    calls = recorder.calls()
+    assert len(calls) == len(CASE.dialogues) + 2
+    assert [call.body for call in calls[-2:]] == [None, None]
+
+
+def test_too_many_connections_are_hung_up(recorder):
+    with contextlib.ExitStack() as stack:
+        address = ("127.0.0.1", recorder.port)
+        idle = [stack.enter_context(socket.create_connection(address)) for _ in range(210)]
+        assert [connection.recv(1) for connection in idle[200:]] == [b""] * 10
+        served = http.client.HTTPConnection(*address)
+        served.sock = idle[0]
+        served.request("POST", "/v1/messages", json.dumps(body_of(CASE.dialogues[0])))
+        assert served.getresponse().status == 200
