@@ -7,7 +7,7 @@ import secrets
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from grader.artifacts import parse_object
 from grader.errors import ArtifactError
@@ -21,6 +21,7 @@ BODY_LIMIT = 256 << 10
 KEPT_LIMIT = 4 << 20
 CALLS_LIMIT = 1_000
 CONNECTIONS_LIMIT = 200
+LINE_LIMIT = 8 << 10
 IDLE_SECONDS = 15
 PATH = "/v1/messages"
 
@@ -158,10 +159,27 @@ def texts_of_messages(body: Mapping[str, Any]) -> list[tuple[object, str | None]
     ]
 
 
+class _ShortLines:
+    """A caller's bytes; no line of them is read further than a header may go."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.read = file.read
+        self.close = file.close
+
+    def readline(self, size: int = LINE_LIMIT) -> bytes:
+        """Read the rest of a line, or a part of it."""
+        return self._file.readline(min(size, LINE_LIMIT))
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = IDLE_SECONDS
     server: Recorder
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile: Any = _ShortLines(self.rfile)
 
     def do_POST(self) -> None:
         data = self._body()
