@@ -19,10 +19,11 @@ if __name__ == "__main__" and not sys.flags.isolated:
     )
 
 import importlib.util
+import signal
 import traceback
 from pathlib import Path
 
-ERROR = 2
+ERROR, STOPPED = 2, 130
 
 
 def load_package(folder: Path) -> None:
@@ -41,11 +42,14 @@ if __name__ == "__main__":
     load_package(Path(__file__).resolve().parent)
     sys.path = [entry for entry in sys.path if Path(entry) != Path(__file__).resolve().parent]
     sys.dont_write_bytecode = False  # compiling this package takes longer than importing all of it
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         from grader.commands import main
 
         sys.dont_write_bytecode = True
         code = main(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = STOPPED
     except Exception:  # noqa: BLE001 -- Python would end with 1, which says that a submission failed
         traceback.print_exc()
         code = ERROR

@@ -19,7 +19,7 @@ from grader.errors import GraderError
 from grader.watch import SHARED_BYTES, SHARED_MEMORY, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from grader.interpreter import Interpreter
@@ -180,6 +180,15 @@ class Box:
         watch = Watch(command.writable, self._user, self._process.pid)
         report = self._watch(command.name, watch, seconds)
         return self._judge(command.name, report, flooded=watch.flooded)
+
+    @contextlib.contextmanager
+    def spoilt_by_trouble(self) -> Iterator[None]:
+        """End all commands soon when the grader breaks, or is told to stop."""
+        try:
+            yield
+        except BaseException:
+            self.spoilt = "stopped"
+            raise
 
     def forgive(self, seconds: float) -> None:
         """Let commands start again after one that had spoilt the grade, so much later."""

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,6 +142,12 @@ PASSED_CHECKS: set[str] = set()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Take the options of `grade`."""
     _add_options(parser.getgroup("grader").addoption)
+
+
+def pytest_configure() -> None:
+    """End as with Ctrl-C when told to stop, so that nothing is left behind."""
+    if HARDENED:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -16,7 +16,8 @@ from grader.errors import SubmissionError
 from grader.interpreter import find_interpreter
 from grader.isolation import confine
 from grader.kit import prepare_kit
-from grader.places import PROMPT, SAMPLE, STARTER, cores, remove_tree, scratch_folder
+from grader.places import PROMPT, SAMPLE, STARTER, cores
+from grader.scratch import Scratch, sweep
 from grader.stage import stage_submission
 from grader.trials import LIVE, Bench, Trials
 from grader.user import BoxUser
@@ -101,7 +102,9 @@ def grade(submission: Path, options: Options) -> Verdict:
 
 
 def _grade(submission: Path, session: Session) -> Verdict:
-    root = scratch_folder()
+    sweep()
+    scratch = Scratch()
+    root = scratch.folder
     user: BoxUser | None = None
     kit: Kit | None = None
     try:
@@ -121,7 +124,7 @@ def _grade(submission: Path, session: Session) -> Verdict:
             user.release()
         if kit:
             kit.discard()
-        remove_tree(root)
+        scratch.remove()
 
 
 def _hold(

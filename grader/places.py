@@ -8,7 +8,6 @@ import pwd
 import shutil
 import stat
 import subprocess
-import tempfile
 from pathlib import Path
 
 GRADER = Path(__file__).resolve().parent
@@ -35,13 +34,6 @@ def cache_folder() -> Path | None:
         return None
     private = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
     return folder if private and not status.st_mode & 0o022 else None
-
-
-def scratch_folder() -> Path:
-    """Make a folder with a random name for one grade, to be passed through but not listed."""
-    folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="x")))
-    folder.chmod(0o711)
-    return folder
 
 
 def remove_tree(folder: Path) -> None:

@@ -284,7 +284,7 @@ class Trials:
 
     def hold(self, workers: int) -> None:
         """Run every command, several at the same time."""
-        with ThreadPoolExecutor(workers) as pool:
+        with ThreadPoolExecutor(workers) as pool, self._bench.box.spoilt_by_trouble():
             fresh = pool.submit(self.run, "fresh")
             others = [pool.submit(self.run, name) for name in ("live", "moved", "zero")]
             others += [pool.submit(self._fail, name) for name in FAILURES]
@@ -299,7 +299,7 @@ class Trials:
         for name in LIVE:
             self._outputs[self._settings[name].output] = self._bench.output(f"{name}-again")
         self._plant_old_run()
-        with ThreadPoolExecutor(len(LIVE)) as pool:
+        with ThreadPoolExecutor(len(LIVE)) as pool, self._bench.box.spoilt_by_trouble():
             list(pool.map(lambda name: self.run(name, "-again"), LIVE))
 
     def evidence(self) -> Evidence:

@@ -10,11 +10,14 @@ import signal
 import stat
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grader.errors import GraderError
 from grader.places import cache_folder, remove_tree
 from grader.watch import SHARED_MEMORY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FIRST_UID, UIDS = 61_300, 3_500
 
@@ -31,11 +34,16 @@ class BoxUser:
         )
 
     def _take(self) -> int:
-        """Reserve a number that no other grade on this machine has now."""
+        """Reserve a number that no other grade and no process on this machine has now."""
         folder = cache_folder()
+        for path in folder.glob("uid-*") if folder else ():
+            if self._reserve(path):  # its grader was killed
+                self.uid = int(path.name.removeprefix("uid-"))
+                self.release()
+        busy = {uid for _process, uid in _processes()}
         for _ in range(100):
             uid = FIRST_UID + secrets.randbelow(UIDS)
-            if folder is None or self._reserve(folder / f"uid-{uid}"):
+            if uid not in busy and (folder is None or self._reserve(folder / f"uid-{uid}")):
                 return uid
         raise GraderError("too many grades at once on this machine")
 
@@ -72,13 +80,21 @@ class BoxUser:
             self._lock = None
 
 
+def _processes() -> Iterator[tuple[Path, int]]:
+    """List all processes with the users that they run as."""
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):  # it has just ended
+            if entry.name.isdigit():
+                yield entry, entry.stat().st_uid
+
+
 def _kill_all_of(uid: int) -> int:
     killed = 0
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if entry.name.isdigit() and entry.stat().st_uid == uid:
-                os.kill(int(entry.name), signal.SIGKILL)
-                killed += _is_alive(entry)
+    for process, owner in _processes():
+        if owner == uid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(process.name), signal.SIGKILL)
+                killed += _is_alive(process)
     return killed
 
 

@@ -16,8 +16,9 @@ from grader import isolation
 from grader.box import Command
 from grader.interpreter import find_interpreter
 from grader.isolation import confine
-from grader.kit import prepare_kit
-from grader.places import GRADER, remove_tree, scratch_folder
+from grader.kit import Kit, prepare_kit
+from grader.places import GRADER
+from grader.scratch import Scratch
 from grader.user import BoxUser
 from grader.watch import SHARED_MEMORY
 
@@ -29,7 +30,8 @@ class Cell:
     """A box for one test module, and a way to run a few lines in it."""
 
     def __init__(self, backend):
-        self.root = scratch_folder()
+        self.scratch = Scratch()
+        self.root = self.scratch.folder
         self.user = BoxUser()
         interpreter = find_interpreter(None, self.user.uid)
         isolation.BACKENDS, saved = {backend: isolation.BACKENDS[backend]}, isolation.BACKENDS
@@ -63,7 +65,7 @@ class Cell:
     def close(self):
         self.confined.box.close()
         self.user.release()
-        remove_tree(self.root)
+        self.scratch.remove()
 
 
 @pytest.fixture(scope="module")
@@ -207,13 +209,20 @@ def test_nothing_survives_a_command(cell):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root has a user to spare for each grade")
-def test_nothing_of_its_user_stays_in_the_kernel():
+def test_nothing_of_its_user_stays_in_the_kernel(monkeypatch):
+    monkeypatch.setattr(Kit, "bwrap", Path("/nowhere"))
+    before = system_v()
     made = Cell("sandlock")
     assert made.run("pass").clean
+    assert not made.confined.isolation.private
     made.close()
+    assert [row for row in system_v() - before if str(made.user.uid) in row.split()] == []
+
+
+def system_v():
+    """List what there is in System V IPC."""
     tables = [Path(f"/proc/sysvipc/{kind}").read_text() for kind in ("shm", "sem", "msg")]
-    rows = [line.split() for table in tables for line in table.splitlines()]
-    assert [row for row in rows if str(made.user.uid) in row] == []
+    return {line for table in tables for line in table.splitlines()}
 
 
 def test_forks_are_limited(cell):
