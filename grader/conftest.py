@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import importlib.util
-import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,8 +16,6 @@ if TYPE_CHECKING:
     from grader.verdict import Verdict
 
 GRADER = Path(__file__).resolve().parent
-NO_GRADE = {"-h", "--help", "-V", "--version", "--co", "--collect-only"}
-USAGE = 4
 HARDENED = bool(sys.flags.isolated)
 collect_ignore_glob = [] if HARDENED else ["*"]
 
@@ -39,96 +34,28 @@ def _load_package() -> None:
     spec.loader.exec_module(module)
 
 
-def _calling_manager() -> pytest.PytestPluginManager | None:
-    """Find the plugin manager that is importing this file; pytest hands it to no import."""
+def _calling_config() -> pytest.Config | None:
+    """Find the configuration of whoever imports this file; pytest hands it to no import."""
     frame: FrameType | None = sys._getframe()  # noqa: SLF001 -- CPython's name
     while frame is not None:
         owner = frame.f_locals.get("self")
         if isinstance(owner, pytest.PytestPluginManager):
-            return owner
+            found: pytest.Config | None = owner.get_plugin("pytestconfig")
+            return found
         frame = frame.f_back
     return None
 
 
-def _harden() -> None:
-    """Put a process in place of this one that nothing planted can reach.
-
-    Here and not in `pytest_configure`: pytest takes DIR of `--submission DIR` for a test path,
-    and would import a conftest.py in it next.
-    """
-    manager = _calling_manager()
-    config = manager.get_plugin("pytestconfig") if manager else None
-    if manager is None or config is None:
-        return
-    arguments = [os.fspath(word) for word in config.invocation_params.args]
-    if NO_GRADE & set(arguments):
-        return
-    capture = manager.get_plugin("capturemanager")
-    if capture is not None:
-        capture.suspend_global_capture(in_=True)
-    own, rest = _own_options().parse_known_args(arguments)
-    others = [word for word in rest if not word.startswith("-") and _is_elsewhere(word)]
-    if others:
-        sys.stderr.write(f"run the grader alone, without {' '.join(others)}\n")
-        os._exit(USAGE)
-    _replace_process(own)
-
-
-def _is_elsewhere(word: str) -> bool:
-    path = Path(word.partition("::")[0]).resolve()
-    return path.exists() and not path.is_relative_to(GRADER)
-
-
-def _own_options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    _add_options(parser.add_argument)
-    return parser
-
-
-def _add_options(add: Any) -> None:  # noqa: ANN401 -- pytest's and argparse's methods
-    add("--submission", default="", help="the folder to grade (default: the starter)")
-    add("--seed", type=int, default=0, help="which hidden cases")
-    add("--json", default="", help="write the verdict there")
-    add("--feedback", choices=("none", "ids", "full"), default="ids", help="how much to say")
-    levels = ("limits", "namespaces", "full")
-    add("--require-isolation", choices=levels, default="limits", help="or give no verdict")
-    add("--real-sdk", action="store_true", help="use the real SDK in the box")
-    add("--box-python", default="", help="the Python of the box")
-
-
-def _replace_process(own: argparse.Namespace) -> None:
-    options = []
-    for name, value in vars(own).items():
-        word = "--" + name.replace("_", "-")
-        if value is True:
-            options.append(word)
-        elif value not in {"", False}:
-            is_path = name in {"submission", "json", "box_python"}
-            options.append(f"{word}={os.path.abspath(value) if is_path else value}")  # noqa: PTH100
-    with contextlib.suppress(ValueError, OSError):
-        sys.stdout.flush()
-    os.chdir("/")
-    python = [sys.executable, "-I", "-B", "-X", "utf8"]
-    command = [*python, "-m", "pytest", "-q", "-c", str(GRADER / "grader.ini")]
-    command += ["--rootdir", str(GRADER), "--confcutdir", str(GRADER), "--tb=no", "-rN"]
-    command += ["--import-mode=importlib", "-p", "no:cacheprovider", "-o", "addopts="]
-    os.execve(sys.executable, [*command, *options, str(GRADER)], _clean_environment())  # noqa: S606
-
-
-def _clean_environment() -> dict[str, str]:
-    return {
-        "PATH": "/usr/bin:/bin",
-        "HOME": "/nonexistent",
-        "LANG": "C.UTF-8",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-    }
-
-
-if not HARDENED:
-    _harden()
 _load_package()
 
-from grader.checks import CHECK_IDS  # noqa: E402 -- after the package is there
+from grader.entry import add_options, take_over  # noqa: E402 -- after the package is there
+
+if not HARDENED and (_config := _calling_config()):
+    # Here and not in `pytest_configure`: pytest takes DIR of `--submission DIR` for a test path,
+    # and would import a conftest.py in it next.
+    take_over(_config)
+
+from grader.checks import CHECK_IDS  # noqa: E402
 from grader.errors import GraderError  # noqa: E402
 from grader.grade import Options, grade  # noqa: E402
 from grader.places import STARTER  # noqa: E402
@@ -141,7 +68,7 @@ PASSED_CHECKS: set[str] = set()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Take the options of `grade`."""
-    _add_options(parser.getgroup("grader").addoption)
+    add_options(parser.getgroup("grader").addoption)
 
 
 def pytest_configure() -> None:

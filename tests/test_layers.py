@@ -31,7 +31,7 @@ FLOORS = (
     {"manifest", "runner", "caller", "summary", "comparison", "selection"},
     {"engine", "verdict", "plan"},
     {"launch", "properties"},
-    {"orders", "options", "distribution", "terminal", "judging"},
+    {"orders", "options", "distribution", "terminal", "judging", "challenge"},
     {"items", "commands"},
     {"cli", "plugin"},
     {"__main__"},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_experiment_profiler.challenge import start_grader
 from pytest_experiment_profiler.options import add_options, find_manifest, refuse_outside_words
 from pytest_experiment_profiler.selection import (
     LAYOUTS,
@@ -54,6 +55,7 @@ def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> None:
     """Turn each --experiment into a path to collect, and ids of dialogues into a choice."""
+    start_grader(early_config)
     refuse_outside_words(args)
     known = parser.parse_known_args(args)
     asked = [find_manifest(early_config, text) for text in known.experiment]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -113,13 +114,20 @@ def test_a_hostile_tree_changes_nothing(tree, words):
     assert (found["status"], any(found["checks"].values())) == ("fail", False)
 
 
-@pytest.mark.parametrize("inside", [True, False], ids=["inside the tree", "beside it"])
-def test_the_order_of_arguments_changes_nothing(request, tree, tmp_path, inside):
-    if not hasattr(request.config.option, "submission"):
-        pytest.skip("the library's plugin doesn't tell pytest of --submission")
-    (tree / "pytest.ini").write_text("[pytest]\naddopts = --collect-only\npythonpath = .\n")
+INI = "[pytest]\naddopts = {}\npythonpath = .\n"
+OPTIONS = ("--noconftest", "--noconftest --version", "-k nothing", "-p no:python")
+CALLS = [
+    *itertools.product(["--collect-only"], [True, False], [True, False]),
+    *((options, True, True) for options in OPTIONS),
+]
+
+
+@pytest.mark.parametrize(("options", "inside", "tree_first"), CALLS)
+def test_the_order_of_arguments_changes_nothing(tree, tmp_path, options, inside, tree_first):
+    (tree / "pytest.ini").write_text(INI.format(options))
     program = Path(sys.executable).with_name("pytest")
-    words = ("--submission", str(tree), str(GRADER))
+    words = ["--submission", str(tree)]
+    words = [*words, str(GRADER)] if tree_first else [str(GRADER), *words]
     code, output = start(program, *words, cwd=tree if inside else tmp_path)
     assert code == 1, output
     assert verdict_of(output)["status"] == "fail"
