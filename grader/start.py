@@ -6,7 +6,6 @@ arguments.
 
 import gc
 import os
-import runpy
 import sys
 
 gc.set_threshold(50_000, 20, 20)  # importing makes thousands of objects, and none to collect
@@ -19,4 +18,7 @@ if _bundle:
     bundle.install(_bundle)
 sys.path += _folders.split(os.pathsep)
 del sys.argv[:3]
+
+import runpy  # noqa: E402 -- from the bundle, like all that it imports
+
 runpy._run_module_as_main(sys.argv[0])  # type: ignore[attr-defined]  # noqa: SLF001 -- what `-m` calls
