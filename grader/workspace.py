@@ -27,6 +27,7 @@ LOWER_FLOORS = (
     "handover",
     "loop",
     "contrasts",
+    "gates",
     "dialogues",
     "runlog",
     "statistics",
