@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from pytest_experiment_profiler import clients, comparison, launch, scored
+from pytest_experiment_profiler import clients, launch
 from pytest_experiment_profiler.dialogues import read_dialogues
 from pytest_experiment_profiler.errors import UsageError
 from pytest_experiment_profiler.metrics import METRICS
 from pytest_experiment_profiler.metrics.definitions import name_definitions
 from pytest_experiment_profiler.models import find_deprecation
-from pytest_experiment_profiler.plan import plan_run
 from pytest_experiment_profiler.selection import names_manifest
 from pytest_experiment_profiler.summary import RESERVED
 
@@ -117,6 +116,8 @@ def _find_override(file: Ordered) -> str | None:
 
 def describe_plan(file: Ordered, selected: tuple[str, ...] | None) -> list[str]:
     """Say what the run of a manifest, or of `selected` dialogues, would send and cost."""
+    from pytest_experiment_profiler.plan import plan_run  # noqa: PLC0415 -- plans are rare
+
     experiment, resume = file.checked.experiment, file.config.getoption("--experiment-resume")
     folder = _output(file) / experiment.experiment_id
     client = "model_client" if _find_override(file) else choose_client(file).name
@@ -129,6 +130,8 @@ def find_baseline(file: Ordered, selected: tuple[str, ...] | None) -> RunScores 
     path = file.config.getoption("--experiment-baseline")
     if not path:
         return None
+    from pytest_experiment_profiler import comparison, scored  # noqa: PLC0415 -- baselines are rare
+
     experiment = file.checked.experiment
     baseline = scored.find_baseline(
         Path(file.config.invocation_params.dir, path), experiment.experiment_id

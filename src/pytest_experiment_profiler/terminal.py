@@ -10,11 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_experiment_profiler.errors import ExperimentError
-from pytest_experiment_profiler.reports.github import annotate
-from pytest_experiment_profiler.reports.html import write_html
-from pytest_experiment_profiler.reports.markdown import render_markdown
 from pytest_experiment_profiler.reports.table import list_notes, render_table
-from pytest_experiment_profiler.runlog import read_records
 from pytest_experiment_profiler.selection import list_failures
 
 if TYPE_CHECKING:
@@ -65,6 +61,7 @@ def _write_page(terminalreporter: pytest.TerminalReporter, folder: Path, *, seve
     config = terminalreporter.config
     if not config.getoption("--experiment-html"):
         return
+    from pytest_experiment_profiler.reports.html import write_html  # noqa: PLC0415 -- if asked for
 
     page = Path(config.invocation_params.dir, config.getoption("--experiment-html"))
     if several:
@@ -83,6 +80,8 @@ def _write_step_summary(folder: Path, summary: dict[str, Any]) -> None:
     target = os.environ.get("GITHUB_STEP_SUMMARY")
     if not target:
         return
+    from pytest_experiment_profiler.reports.markdown import render_markdown  # noqa: PLC0415 -- there
+    from pytest_experiment_profiler.runlog import read_records  # noqa: PLC0415
 
     scores = folder / "scores.jsonl"
     text = render_markdown(summary, read_records(scores) if scores.exists() else ())
@@ -92,6 +91,8 @@ def _write_step_summary(folder: Path, summary: dict[str, Any]) -> None:
 
 def _list_annotations(config: pytest.Config) -> Iterator[str]:
     """Write a line for GitHub Actions for each dialogue that failed, and each gate of a run."""
+    from pytest_experiment_profiler.reports.github import annotate  # noqa: PLC0415 -- there only
+
     workspace = os.environ.get("GITHUB_WORKSPACE", "")
     for report in list_failures(config):
         manifest = report.nodeid.partition("::")[0]

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pytest_experiment_profiler.comparison import compare, comparison_record
 from pytest_experiment_profiler.gates import gate_record, judge_run
 from pytest_experiment_profiler.pricing import FREE_CLIENTS
-from pytest_experiment_profiler.scored import read_scores
 from pytest_experiment_profiler.statistics import Absent
 
 if TYPE_CHECKING:
@@ -31,6 +29,9 @@ def judge_with_baseline(
     """Compare a run with its baseline, and hold it against gates; raise UsageError if it can't."""
     if baseline is None:
         return judge_summary(summary, gates, None)
+    from pytest_experiment_profiler.comparison import compare  # noqa: PLC0415 -- a baseline is rare
+    from pytest_experiment_profiler.scored import read_scores  # noqa: PLC0415
+
     found = compare(baseline, read_scores(folder), gates=gates, intersection=intersection)
     return judge_summary(summary, gates, found)
 
@@ -50,8 +51,9 @@ def judge_summary(
         contrasts=comparison.metrics if comparison else None,
         cost_usd=0.0 if summary.client in FREE_CLIENTS else summary.cost["usd"],
     )
-    return replace(
-        summary,
-        gates=[gate_record(result) for result in results],
-        comparison=comparison_record(comparison) if comparison else None,
-    )
+    summary = replace(summary, gates=[gate_record(result) for result in results], comparison=None)
+    if comparison is None:
+        return summary
+    from pytest_experiment_profiler.comparison import comparison_record  # noqa: PLC0415 -- as above
+
+    return replace(summary, comparison=comparison_record(comparison))
