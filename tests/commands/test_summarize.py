@@ -94,7 +94,7 @@ def test_without_a_comparison_a_regression_is_open(run_folder, judge):
         ("fact_coverage: {min: 1}", "required key 'gates' is missing"),
         ("gates: {fact_coverage: {mim: 1}}", "1:25: unknown key 'mim' (did you mean 'min'?)"),
         ("gates: {fact_cov: {min: 1}}", "there is no metric 'fact_cov' (did you mean"),
-        ("gates: {words: {min: 1}}", "there is no metric 'words' (allowed: "),
+        ("gates: {words: {min: 1}}", "there is no metric 'words'; allowed: "),
         ("gates: {dialogue: {refusals: {max: 1}}}", "1:20: there is no metric 'refusals'"),
         ("gates: [", "gates.yaml:2:1: not YAML"),
     ],
