@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_experiment_profiler.metrics.plain_words import plain
 from pytest_experiment_profiler.metrics.refusal import KEYWORDS, detect, load_weights, version
-from pytest_experiment_profiler.metrics.refusal_text import plain
 
 METRICS = resources.files("pytest_experiment_profiler.metrics")
 

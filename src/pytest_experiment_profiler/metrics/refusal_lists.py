@@ -12,7 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_experiment_profiler.metrics.refusal_text import plain
+from pytest_experiment_profiler.metrics.plain_words import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

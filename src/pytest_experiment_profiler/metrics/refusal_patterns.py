@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Unless = tuple[str, frozenset[Phrase]]
 
 _GAP, _LETTERS = 3, 12
+_OTHER = ""
 _SPACELESS = re.compile("[\u0e00-\u0eff\u1100-\u11ff\u3005-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
 
 
@@ -39,9 +40,15 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class State:
-    """All places reached: those that go on, and the frames found, at once or on a condition."""
+    """All places reached: those that go on, with the words that lead on, and the frames found.
+
+    Other words lead on through `gaps`. It `tells` of frames at once, or unless phrases follow.
+    """
 
     places: Places
+    words: frozenset[str]
+    gaps: bool
+    tells: bool
     frames: frozenset[str]
     frames_at_end: frozenset[str]
     frames_unless: tuple[Unless, ...]
@@ -53,14 +60,17 @@ def find_frames(words: Sequence[str]) -> set[str]:
     openings, idle = _openings(), _join(frozenset())
     state = _start()
     for place, word in enumerate(words, start=1):
-        if not state.places and word not in openings:
-            state = idle
-            continue
-        state = _advance(state, word)
-        found |= state.frames
-        for frame, avoided in state.frames_unless:
-            if not any(tuple(words[place : place + len(phrase)]) == phrase for phrase in avoided):
-                found.add(frame)
+        if word in state.words or word in openings:
+            state = _advance(state, word)
+        else:
+            state = _advance(state, _OTHER) if state.gaps else idle
+        if state.tells:
+            found |= state.frames
+            found.update(
+                frame
+                for frame, avoided in state.frames_unless
+                if not any(tuple(words[place : place + len(one)]) == one for one in avoided)
+            )
     return found | state.frames_at_end | _find_unspaced(words)
 
 
@@ -77,6 +87,9 @@ def _join(places: frozenset[Place]) -> State:
     framed = [(place.frame, place) for place in places if place.frame]
     return State(
         places=tuple(place for place in places if place.following or place.otherwise),
+        words=frozenset(word for place in places for word in place.following),
+        gaps=any(place.otherwise for place in places),
+        tells=any(not place.last for _, place in framed),
         frames=frozenset(name for name, place in framed if not (place.last or place.unless)),
         frames_at_end=frozenset(name for name, place in framed if place.last),
         frames_unless=tuple((name, place.unless) for name, place in framed if place.unless),
@@ -148,9 +161,10 @@ def _branch(phrases: Iterable[Phrase], then: Places) -> Place:
 
 def _find_unspaced(words: Sequence[str]) -> set[str]:
     """Name the frames in a sentence of a language that doesn't part words."""
-    text = f" {' '.join(words)} "
+    text = " ".join(words)
     if text.isascii() or not _SPACELESS.search(text):
         return set()
+    text = f" {text} "
     return {frame for frame, pattern in _unspaced() if pattern.search(text)}
 
 

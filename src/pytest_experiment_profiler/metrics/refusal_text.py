@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_experiment_profiler.metrics.plain_words import split_lines
 from pytest_experiment_profiler.metrics.refusal_masks import (
     without_fences,
     without_speech,
@@ -32,37 +33,21 @@ _ITEM = re.compile(
     r"\s{0,12}(?:[-*\u2022+\u2013]|\(?\d{1,2}[.)]|#{1,6}|step \d{1,2}\W)\**\s+(?=\S)",
     re.IGNORECASE,
 )
+_STEP = "sS"
 _CONTRAST = re.compile(
     r"[,;\u2014\u2013] (?=(?:but|however|though|although|yet|aber|jedoch|allerdings|mais|pero|mas|"
     r"ma|però|maar|ale|men|но|однако|але)\b)"
 )
 _CONCESSION = re.compile(r"(?:while|although|though) [^,\n]*, ", re.IGNORECASE)
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
-_CONTRACTION = re.compile(r"(?<![a-z])[a-z]++'[a-z]+|\b(?:can not|cant|dont|im)\b")
-_CONTRACTED = ("'", "can not", "cant", "dont", "im")
-_SHORT = {
-    "can't": "cannot",
-    "won't": "will not",
-    "shan't": "shall not",
-    "let's": "let us",
-    "can not": "cannot",
-    "cant": "cannot",
-    "dont": "do not",
-    "im": "i am",
-    "i'd": "i would",
-    "we'd": "we would",
-    "it's": "it is",
-    "that's": "that is",
-    "there's": "there is",
-    "here's": "here is",
-    "what's": "what is",
-}
-_ENDINGS = {"n't": " not", "'m": " am", "'re": " are", "'ll": " will", "'ve": " have"}
-_UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f\u202a\u202b\u202c\u202d\u202e*"
-_FOLD = str.maketrans(
-    dict.fromkeys("\u2018\u2019\u02bc\u02b9\uff07\u00b4\u201b\u2032`", "'")
-    | dict.fromkeys(_UNSEEN, "")
-)
+
+
+class _Clause(NamedTuple):
+    """A sentence, or what comes before or after it turns round; its text without a list's mark."""
+
+    start: int
+    end: int
+    text: str
+    item: bool
 
 
 class Sentence(NamedTuple):
@@ -95,61 +80,49 @@ def read(text: str) -> Reading:
     windows: tuple[tuple[int, int], ...] = ((start, stop),)
     if stop - start > HEAD + TAIL:
         windows = ((start, start + HEAD), (stop - TAIL, stop))
-    sentences = [
-        sentence
+    clauses = [
+        clause
         for begin, end in windows
-        for sentence in _sentences(without_speech(seen[begin:end]), begin)
+        for clause in _clauses(without_speech(seen[begin:end]), begin)
+    ]
+    lines = split_lines([clause.text for clause in clauses])
+    sentences = [
+        _sentence(clause, words) for clause, words in zip(clauses, lines, strict=True) if words
     ]
     return Reading(sentences=tuple(sentences), length=max(0, stop - start), code=code)
 
 
-def plain(text: str) -> list[str]:
-    """Fold a text to lower-case words, contractions written out."""
-    if text.isascii():
-        text = text.replace("`", "'").replace("*", "").lower()
-    else:
-        text = unicodedata.normalize("NFKC", text).translate(_FOLD).casefold()
-    if any(sign in text for sign in _CONTRACTED):
-        text = _CONTRACTION.sub(_expanded, text)
-    return _WORD.findall(text)
-
-
-def _expanded(found: re.Match[str]) -> str:
-    word = found[0]
-    if word in _SHORT:
-        return _SHORT[word]
-    for ending, whole in _ENDINGS.items():
-        if word.endswith(ending):
-            return word.removesuffix(ending) + whole
-    return word
-
-
-def _sentences(text: str, offset: int) -> Iterator[Sentence]:
+def _clauses(text: str, offset: int) -> Iterator[_Clause]:
+    contrasts = deque(found.span() for found in _CONTRAST.finditer(text))
     for found in _SENTENCE.finditer(text):
-        marker = _ITEM.match(text, found.start(), found.end())
-        begin = found.start()
+        begin, last = found.span()
+        marked = not text[begin].isalpha() or text[begin] in _STEP
+        marker = _ITEM.match(text, begin, last) if marked else None
         start = marker.end() if marker else begin
-        for end in (*_turns(text, start, found.end()), found.end()):
-            words = plain(text[start:end])
-            if words:
-                tail = text[start:end].rstrip(" \t*_")
-                yield Sentence(
-                    start=offset + begin,
-                    end=offset + end,
-                    words=words,
-                    item=marker is not None,
-                    opens_list=tail.endswith((":", "\uff1a")),
-                    asks=tail.endswith(("?", "\uff1f")),
-                )
+        for end in (*_turns(text, start, last, contrasts), last):
+            yield _Clause(offset + begin, offset + end, text[start:end], marker is not None)
             begin = start = end
 
 
-def _turns(text: str, start: int, end: int) -> Iterator[int]:
+def _turns(text: str, start: int, last: int, contrasts: deque[tuple[int, int]]) -> Iterator[int]:
     """Find where a sentence turns round, "but" after an apology not counted."""
-    if concession := _CONCESSION.match(text, start, end):
+    if concession := _CONCESSION.match(text, start, last):
         start = concession.end()
         yield start
-    for turn in _CONTRAST.finditer(text, start, end):
-        if text.count(" ", start, turn.start()) >= LONG_CLAUSE:
-            yield turn.end()
-            start = turn.end()
+    while contrasts and contrasts[0][0] < last:
+        comma, turn = contrasts.popleft()
+        if comma >= start and text.count(" ", start, comma) >= LONG_CLAUSE:
+            yield turn
+            start = turn
+
+
+def _sentence(clause: _Clause, words: list[str]) -> Sentence:
+    text = clause.text.rstrip(" \t*_")
+    return Sentence(
+        start=clause.start,
+        end=clause.end,
+        words=words,
+        item=clause.item,
+        opens_list=text.endswith((":", "\uff1a")),
+        asks=text.endswith(("?", "\uff1f")),
+    )

@@ -1,0 +1,80 @@
+"""Lines of a text go in; their words come out, folded and with contractions written out."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from string import ascii_letters, ascii_lowercase, ascii_uppercase, digits
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_CONTRACTION = re.compile(r"(?<![a-z])[a-z]++'[a-z]+|\b(?:can not|cant|dont|im)\b")
+_SLOPPY = ("cant", "dont", "can not")
+_IM = re.compile(r"im(?<!\wim)\b")  # begins with letters, and so is looked for quickly
+_PARTING = "".join(set(map(chr, range(128))).difference(ascii_letters, digits, "'"))
+_PARTED = bytes.maketrans(
+    f"{ascii_uppercase}{_PARTING}".encode(), f"{ascii_lowercase}{' ' * len(_PARTING)}".encode()
+)
+_SHORT = {
+    "can't": "cannot",
+    "won't": "will not",
+    "shan't": "shall not",
+    "let's": "let us",
+    "can not": "cannot",
+    "cant": "cannot",
+    "dont": "do not",
+    "im": "i am",
+    "i'd": "i would",
+    "we'd": "we would",
+    "it's": "it is",
+    "that's": "that is",
+    "there's": "there is",
+    "here's": "here is",
+    "what's": "what is",
+}
+_ENDINGS = {"n't": " not", "'m": " am", "'re": " are", "'ll": " will", "'ve": " have"}
+_UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f\u202a\u202b\u202c\u202d\u202e*"
+_FOLDS = dict.fromkeys("\u2018\u2019\u02bc\u02b9\uff07\u00b4\u201b\u2032`", "'")
+_FOLDS |= dict.fromkeys(_UNSEEN, "")
+_FOLDED = re.compile(f"[{re.escape(''.join(_FOLDS))}]")
+
+
+def plain(text: str) -> list[str]:
+    """Fold a text to lower-case words, contractions written out."""
+    return [word for words in split_lines(text.split("\n")) for word in words]
+
+
+def split_lines(lines: Sequence[str]) -> list[list[str]]:
+    """Fold texts of one line each to lower-case words, contractions written out."""
+    text = "\n".join(lines)
+    if text.isascii():
+        text = text.replace("`", "'").replace("*", "").lower()
+    else:
+        text = _FOLDED.sub(lambda found: _FOLDS[found[0]], unicodedata.normalize("NFKC", text))
+        text = text.casefold()
+    if any(word in text for word in _SLOPPY) or _IM.search(text):
+        text = _CONTRACTION.sub(_expanded, text)
+    return [_split(line) for line in text.split("\n")] if lines else []
+
+
+def _split(line: str) -> list[str]:
+    if not line.isascii():
+        return _WORD.findall(_CONTRACTION.sub(_expanded, line))
+    words = line.encode("ascii").translate(_PARTED).decode("ascii").split()
+    if "'" not in line:
+        return words
+    whole = (_CONTRACTION.sub(_expanded, word) if "'" in word else word for word in words)
+    return _WORD.findall(" ".join(whole))
+
+
+def _expanded(found: re.Match[str]) -> str:
+    word = found[0]
+    if word in _SHORT:
+        return _SHORT[word]
+    for ending, whole in _ENDINGS.items():
+        if word.endswith(ending):
+            return word.removesuffix(ending) + whole
+    return word
