@@ -12,14 +12,15 @@ from pytest_experiment_profiler.metrics.numerals import is_number
 from pytest_experiment_profiler.metrics.tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from pytest_experiment_profiler.metrics.likeness import Likeness
-    from pytest_experiment_profiler.metrics.wordings import Row
+    from pytest_experiment_profiler.metrics.wordings import Bag, Row
 
 Span = tuple[int, int]
 
 _MOST_COMPARED = 5_000
+_FEW = 5
 
 
 class Answer:
@@ -84,21 +85,21 @@ class Answer:
         first = self.tokens.stream.count(" ", 0, start)
         return self.cover(range(first, first + keys.count(" ") - 1))
 
-    def find_near(self, keys: Sequence[str], width: int) -> Span | None:
-        """Find all keys within so many tokens, in any order, slips of the pen allowed."""
+    def find_near(self, bag: Bag) -> Span | None:
+        """Find keys near each other, in any order, slips of the pen allowed."""
         found: list[list[int]] = []
-        for key in keys:
+        for key in bag.keys:
             places = self.places_like(key, find_slips)
             if not places:
                 return None
             found.append(places)
         marks = sorted((place, which) for which, places in enumerate(found) for place in places)
-        counts = [0] * len(keys)
-        missing, left = len(keys), 0
+        counts = [0] * len(found)
+        missing, left = len(found), 0
         for place, which in marks:
             missing -= not counts[which]
             counts[which] += 1
-            while place - marks[left][0] >= width or counts[marks[left][1]] > 1:
+            while place - marks[left][0] >= bag.width or counts[marks[left][1]] > 1:
                 counts[marks[left][1]] -= 1
                 missing += not counts[marks[left][1]]
                 left += 1
@@ -113,11 +114,22 @@ class Answer:
             words = {key}
             if not is_number(key):
                 words.update(likeness(key, self._vocabulary))
-            absent = len(words) == 1 and f" {key} " not in self.tokens.stream
-            keys = [] if absent else self.tokens.keys
-            places = [place for place, word in enumerate(keys) if word in words]
-            self._alike[key, likeness] = places
+            places = self._alike[key, likeness] = self._find_all(words)
         return places
+
+    def _find_all(self, words: set[str]) -> list[int]:
+        keys, stream = self.tokens.keys, self.tokens.stream
+        if len(words) > _FEW:
+            return [place for place, key in enumerate(keys) if key in words]
+        places: list[int] = []
+        for word in words:
+            place = done = 0
+            start = stream.find(f" {word} ")
+            while start >= 0:
+                place += stream.count(" ", done, start)
+                places.append(place)
+                done, start = start, stream.find(f" {word} ", start + 1)
+        return sorted(places)
 
     def cover(self, places: Iterable[int]) -> Span:
         """Give the place in the folded text from the first to the last of some tokens."""

@@ -23,7 +23,6 @@ Way = Callable[[Wording, Answer], "Span | None"]
 
 _SHARE, _SHARE_OF_MANY = 1 / 3, 0.7
 _MANY = 4
-_LENGTHS_OF_YEARS = {len("#793"), len("#1793")}
 
 
 def match(fact: Fact, text: str, mode: FactMode = "lenient") -> FactMatch:
@@ -112,24 +111,19 @@ def _find_said(wording: Wording, answer: Answer) -> Span | None:
 def _find_near(wording: Wording, answer: Answer) -> Span | None:
     """Find the words of weight of a wording near each other."""
     for bag in wording.bags:
-        is_date = any(key in MONTH_NAMES for key in bag) and any(map(is_number, bag))
-        span = answer.find_near(bag, len(bag) + 1 if is_date else 2 * len(bag) + 4)
-        if span:
+        if span := answer.find_near(bag):
             return span
     return None
 
 
 def _find_year(wording: Wording, answer: Answer) -> Span | None:
     """Find the year of a date where the answer gives it alone, or with the right month only."""
-    keys = [word.key for word in wording.words]
-    month = next((key for key in keys if key in MONTH_NAMES), None)
-    year = next((key for key in keys if is_number(key) and len(key) in _LENGTHS_OF_YEARS), None)
-    if month is None or year is None or any(not is_number(key) for key in keys if key != month):
+    if not wording.date:
         return None
     said = ("", "", *answer.tokens.keys)
-    for place in answer.places_like(year, find_same):
+    for place in answer.places_like(wording.date.year, find_same):
         earlier, before = said[place : place + 2]
-        if before not in MONTH_NAMES or (before == month and not is_number(earlier)):
+        if before not in MONTH_NAMES or (before == wording.date.month and not is_number(earlier)):
             return answer.cover((place,))
     return None
 

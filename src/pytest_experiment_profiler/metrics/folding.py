@@ -10,9 +10,10 @@ from functools import lru_cache
 
 _COMPOSED = "[^\u3099\u309a][\u3099\u309a]|[\u1100-\u11ff]{1,16}"
 _MARKS = re.compile("[\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670]")
-_ASCII = frozenset(map(chr, range(128))) - {"`"}
+_ODD = re.compile("[^\x00-\x7f]|`")
 _PARTS = frozenset("\u3099\u309a").union(map(chr, range(0x1100, 0x1200)))
 _LONGEST = 4
+_FEW = 20
 _PLAIN = {
     **dict.fromkeys("\u2018\u2019\u201a\u201b\u02bc\u2032\u00b4`", "'"),
     **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033", '"'),
@@ -39,6 +40,8 @@ class Folded:
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """Give the place in the original text of a place in the folded one."""
+        if len(self.pieces) == 1:
+            return start, end
         here, there, whole = self._piece(start)
         first = there if whole is not None else there + start - here
         here, there, whole = self._piece(max(end - 1, 0))
@@ -52,25 +55,33 @@ def fold(text: str) -> Folded:
     """Fold a text and keep the way back to its places."""
     if text.isascii():
         return Folded(text=text.replace("`", "'"))
-    plain = {char: _fold_character(char) for char in {*text, "`"} if char not in _ASCII}
+    plain = {char: _fold_character(char) for char in {*_ODD.findall(text)}}
     uneven = "".join(char for char, new in plain.items() if len(new) != 1)
-    table = str.maketrans(plain)
     odd = [f"[{re.escape(uneven)}]+"] if uneven else []
     odd += [] if _PARTS.isdisjoint(plain) else [_COMPOSED]
     if not odd:
-        return Folded(text=text.translate(table))
+        return Folded(text=_replace(text, plain))
     parts: list[str] = []
     pieces: list[Piece] = [(0, 0, None)]
     done = here = 0
     for found in re.finditer("|".join(odd), text):
         start, end = found.span()
-        new = unicodedata.normalize("NFC", found[0]).translate(table)
-        parts += (text[done:start].translate(table), new)
+        new = _replace(unicodedata.normalize("NFC", found[0]), plain)
+        parts += (_replace(text[done:start], plain), new)
         here += start - done
         pieces += ((here, start, end), (here + len(new), end, None))
         here, done = here + len(new), end
-    parts.append(text[done:].translate(table))
+    parts.append(_replace(text[done:], plain))
     return Folded(text="".join(parts), pieces=tuple(pieces))
+
+
+def _replace(text: str, plain: dict[str, str]) -> str:
+    """Replace characters by others, one after the other where there are but a few."""
+    if len(plain) > _FEW:
+        return text.translate(str.maketrans({**plain}))
+    for char, new in plain.items():
+        text = text.replace(char, new)
+    return text
 
 
 @lru_cache(maxsize=4096)

@@ -74,7 +74,9 @@ def _scale(number: Token, tokens: list[Token], place: int, text: str) -> tuple[T
         return number, place
     if not _joins(number, tokens[place], text):
         return number, place
-    scaled = plain_number(f"{Decimal(digits) * SCALES[tokens[place][0]]:f}")
+    scale = SCALES[tokens[place][0]]
+    whole = digits.isdecimal()
+    scaled = str(int(digits) * scale) if whole else plain_number(f"{Decimal(digits) * scale:f}")
     return (f"#{scaled}", number[1], tokens[place][2]), place + 1
 
 

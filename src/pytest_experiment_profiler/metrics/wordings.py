@@ -19,7 +19,7 @@ from pytest_experiment_profiler.metrics.vocabulary import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 Keys = tuple[str, ...]
 
@@ -33,6 +33,7 @@ _ROMANS = {
 }
 _LETTERS = {number: roman.lower() for roman, number in _ROMANS.items()}
 _SPACELESS = re.compile(f"[{SPACELESS}]")
+_LENGTHS_OF_YEARS = {len("#793"), len("#1793")}
 _FEWEST_NAMES, _MOST_NAMES = 3, 5
 
 
@@ -51,18 +52,32 @@ class Row(NamedTuple):
     letters: str
 
 
+class Bag(NamedTuple):
+    """Keys of some weight, in any order, and among how many tokens they must stand."""
+
+    keys: Keys
+    width: int
+
+
+class Date(NamedTuple):
+    """The keys of the month and the year of a date."""
+
+    month: str
+    year: str
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wording:
     """A wording, read: as it is written, its variants, and the words that carry it.
 
-    `rows` are the keys of the variants, `bags` those of some weight; `words` are
-    the words of the wording without asides and titles, empty where words aren't parted.
+    `words` are those without asides and titles, empty where words aren't parted.
     """
 
     text: str
     rows: tuple[Row, ...]
-    bags: tuple[Keys, ...]
+    bags: tuple[Bag, ...]
     words: tuple[Word, ...]
+    date: Date | None
 
 
 @lru_cache(maxsize=16384)
@@ -81,13 +96,27 @@ def read_wording(wording: str) -> Wording:
         rows=tuple(
             Row(f" {' '.join(row)} ", "".join(row)) for row in dict.fromkeys((*rows, *roman))
         ),
-        bags=tuple(dict.fromkeys(bags)),
+        bags=tuple(map(_bag, dict.fromkeys(bags))),
         words=words,
+        date=_date([word.key for word in words]),
     )
 
 
 def _row(keys: Keys) -> Row:
     return Row(f" {' '.join(keys)} ", "".join(keys))
+
+
+def _bag(keys: Keys) -> Bag:
+    is_date = any(key in MONTH_NAMES for key in keys) and any(map(is_number, keys))
+    return Bag(keys, len(keys) + 1 if is_date else 2 * len(keys) + 4)
+
+
+def _date(keys: Sequence[str]) -> Date | None:
+    month = next((key for key in keys if key in MONTH_NAMES), None)
+    year = next((key for key in keys if is_number(key) and len(key) in _LENGTHS_OF_YEARS), None)
+    if month is None or year is None or any(not is_number(key) for key in keys if key != month):
+        return None
+    return Date(month, year)
 
 
 def _without_asides(wording: str) -> str:
