@@ -65,7 +65,7 @@ def test_the_comparison_is_told():
     comparison = {"baseline": "runs/old", "pairs": 12, "notes": [], "fact_coverage": contrast}
     comparison["left_out"] = {"incomplete": []}
     page = render(comparison=comparison)
-    assert re.search("<li>compared with .*runs/old.*, 12 pairs of dialogues</li>", page)
+    assert re.search("<li>compared with .*runs/old.*: 12 pairs of dialogues</li>", page)
     assert "<li>fact_coverage 0.5 to 0.7: better</li>" in page
 
 
