@@ -160,7 +160,7 @@ def test_broken_mock_answers_are_exit_2(shell, tmp_path):
 def test_an_output_folder_that_cannot_be_made_is_told(shell, tmp_path):
     (tmp_path / "file").write_text("", "utf-8")
     code, _, err = shell("run", "--config", write_project(tmp_path), "--output-dir", "file")
-    assert code == 1
+    assert code == 2
     assert "can't be used as a run folder" in err
     assert "--output-dir" in err
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.commands.output import FAILED, INTERRUPTED, WRONG, say
-from pytest_experiment_profiler.errors import ExperimentError, RunFolderError
+from pytest_experiment_profiler.errors import ExperimentError
 from pytest_experiment_profiler.reports.formats import REPORTS
 from pytest_experiment_profiler.reports.plain import make_plain
 
@@ -25,9 +25,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         command: Callable[[argparse.Namespace], int] = options.find_command()
         return command(options)
-    except RunFolderError as error:
-        say(make_plain(str(error)), sys.stderr)
-        return FAILED if options.writes else WRONG
     except ExperimentError as error:
         say(make_plain(str(error)), sys.stderr)
         return WRONG
@@ -51,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MANIFEST",
         help="put it beside a manifest and name it there",
     )
-    schema.set_defaults(find_command=_find_schema, writes=False)
+    schema.set_defaults(find_command=_find_schema)
     return parser
 
 
@@ -66,7 +63,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--budget-usd", type=_amount, metavar="USD", help="most money to spend")
     parser.add_argument("--baseline", type=Path, metavar="RUN", help="compare with this run")
     _add_intersection(parser)
-    parser.set_defaults(find_command=_find_run, writes=True)
+    parser.set_defaults(find_command=_find_run)
 
 
 def _add_summarize(parser: argparse.ArgumentParser) -> None:
@@ -75,14 +72,14 @@ def _add_summarize(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=REPORTS, default="table", help="default: table")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page for a browser, too")
     parser.add_argument("--gates", type=Path, metavar="FILE", help="judge by the gates of a file")
-    parser.set_defaults(find_command=_find_summarize, writes=False)
+    parser.set_defaults(find_command=_find_summarize)
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("baseline", type=Path)
     parser.add_argument("candidate", type=Path)
     _add_intersection(parser)
-    parser.set_defaults(find_command=_find_compare, writes=False)
+    parser.set_defaults(find_command=_find_compare)
 
 
 def _add_intersection(parser: argparse.ArgumentParser) -> None:

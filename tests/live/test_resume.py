@@ -220,7 +220,7 @@ def test_a_second_process_is_refused(service, shell, project, start):
     api.wait_for(3)
     for words in ([], ["--resume"]):
         second = shell(manifest, *words)
-        assert second.code == 1
+        assert second.code == 2
         assert "is in use by another run" in second.err
     assert api.requests == 3
     assert len(second.lines("requests")) == 3

@@ -21,12 +21,13 @@ from pytest_experiment_profiler.commands.output import (
 )
 from pytest_experiment_profiler.comparison import check_comparable
 from pytest_experiment_profiler.dialogues import read_dialogues
+from pytest_experiment_profiler.errors import RunFolderError
 from pytest_experiment_profiler.loop import LoopThread
 from pytest_experiment_profiler.metrics.definitions import name_definitions
 from pytest_experiment_profiler.models import find_deprecation
 from pytest_experiment_profiler.plan import plan_run
 from pytest_experiment_profiler.reports.failure import explain_failure
-from pytest_experiment_profiler.reports.plain import make_line
+from pytest_experiment_profiler.reports.plain import make_line, make_plain
 from pytest_experiment_profiler.reports.progress import show_bar
 from pytest_experiment_profiler.scored import find_baseline
 
@@ -58,7 +59,11 @@ def run(options: argparse.Namespace) -> int:
     with _serving() as loop:
         held = _start(options, checked, choice, loop)
         _follow(held)
-        held.finish()
+        try:
+            held.finish()
+        except RunFolderError as error:
+            say(make_plain(str(error)), sys.stderr)
+            return INTERRUPTED if held.progress.stopped == INTERRUPTION else FAILED
     return _conclude(options, held)
 
 
