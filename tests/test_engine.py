@@ -343,6 +343,7 @@ ODD_PARTS = {
     "metadata object": {"metadata": {"raw": object(), 7: {1}}},
     "metadata surrogate": {"metadata": {"\ud800": "\ud800"}},
     "model number": {"model": 7},
+    "model list": {"model": ["x"]},
     "request bytes": {"request_id": b"x"},
 }
 

@@ -128,7 +128,7 @@ class Tally:
         if turn.reply is None:
             return
         self.answers += 1
-        self.answered_by.add(turn.reply.model or turn.prompt.model)
+        self.answered_by.add(str(turn.reply.model or turn.prompt.model))
         sent, received = count_tokens(turn.reply.usage)
         self.input_tokens += sent
         self.output_tokens += received
@@ -139,7 +139,7 @@ class Tally:
         at = datetime.fromtimestamp(turn.sent_at, UTC) if turn.sent_at else None
         price = price_usd(reply.model or turn.prompt.model, reply.usage, at)
         if price is None:
-            self.unpriced_models.add(reply.model or turn.prompt.model)
+            self.unpriced_models.add(str(reply.model or turn.prompt.model))
         else:
             self.cost_usd += price
             self.priced_calls += 1
@@ -219,7 +219,7 @@ def summarize(run: Record, tally: Tally, *, reused: int = 0) -> Summary:
         provenance=run["provenance"] | _name_readers(run["experiment"]),
         metric_errors=dict(tally.metric_errors),
         refusals={kind: tally.refusals[kind] for kind in ("by_provider", "by_text", "partial")},
-        answered_by=sorted(map(str, tally.answered_by)),
+        answered_by=sorted(tally.answered_by),
         by_tag={
             tag: {"dialogues": tally.tagged[tag]} | {n: series.value for n, series in found.items()}
             for tag, found in sorted(tally.tags.items())

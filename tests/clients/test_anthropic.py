@@ -200,7 +200,6 @@ NO_MESSAGES = {
     "deep": b"[" * 100_000,
     "no blocks": b'{"type": "message", "content": [1], "usage": {}}',
     "no usage": b'{"type": "message", "content": [], "usage": null}',
-    "odd model": b'{"type": "message", "content": [], "usage": {}, "model": 7}',
     "odd end": b'{"type": "message", "content": [], "usage": {}, "stop_reason": []}',
     "no text": b'{"type": "message", "content": [{"type": "text", "text": null}], "usage": {}}',
 }

@@ -231,7 +231,7 @@ def _is_message(body: object) -> bool:
         and isinstance(body.get("content"), list)
         and all(map(_is_block, body["content"]))
         and isinstance(body.get("usage"), dict)
-        and all(isinstance(body.get(name), str | None) for name in ("model", "stop_reason"))
+        and isinstance(body.get("stop_reason"), str | None)
     )
 
 
