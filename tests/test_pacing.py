@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from pytest_experiment_profiler.errors import ClientError
 from pytest_experiment_profiler.experiment import Attempt, Reply
 from pytest_experiment_profiler.pacing import MAX_ATTEMPTS, MAX_BACKOFF_S, MAX_WAIT_S, Pacing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 REPLY = Reply(text="From clouds.")
 
@@ -36,9 +39,11 @@ class Door:
 
     def __init__(self, places: float = float("inf")) -> None:
         self.places = places
+        self.asked_after: list[tuple[Attempt, ...]] = []
         self.left: list[tuple[Reply | None, ClientError | None]] = []
 
-    async def enter(self) -> bool:
+    async def enter(self, attempts: Sequence[Attempt]) -> bool:
+        self.asked_after.append(tuple(attempts))
         self.places -= 1
         return self.places >= 0
 
@@ -133,7 +138,8 @@ def test_no_wait_goes_beyond_the_deadline():
 
 def test_time_at_the_gate_is_not_the_calls():
     class SlowDoor(Door):
-        async def enter(self) -> bool:
+        async def enter(self, attempts: Sequence[Attempt]) -> bool:
+            del attempts
             return True
 
     outcome, _ = call(REPLY, timeout_s=0.001, door=SlowDoor())
@@ -168,8 +174,8 @@ def test_an_attempt_that_is_cancelled_gives_its_place_back():
 
 def test_a_gate_that_stays_shut_until_the_deadline_ends_a_call():
     class Shutting(Door):
-        async def enter(self) -> bool:
-            if await super().enter():
+        async def enter(self, attempts: Sequence[Attempt]) -> bool:
+            if await super().enter(attempts):
                 return True
             await asyncio.Event().wait()
             raise AssertionError
@@ -201,8 +207,6 @@ def test_whatever_a_client_raises_is_an_error_of_its_call(failure, kind, message
         Reply,
         7,
         Reply(text=None),  # type: ignore[arg-type]
-        Reply(text="", model=7),  # type: ignore[arg-type]
-        Reply(text="", request_id=[]),  # type: ignore[arg-type]
     ],
 )
 def test_whatever_else_a_client_returns_is_an_error_of_its_call(odd):
@@ -246,9 +250,16 @@ def test_the_gate_learns_how_each_attempt_ended():
 
 def test_earlier_attempts_come_first():
     before = Attempt(status=None, error="lost", waited_s=0.0, lost=True)
-    outcome, _ = call(REPLY, earlier=(before,))
-    assert outcome.attempts[0] == before
-    assert len(outcome.attempts) == 2
+    door = Door()
+    outcome, _ = call(busy(), REPLY, earlier=(before,), door=door)
+    assert [attempt.status for attempt in outcome.attempts] == [None, 529, 200]
+    assert door.asked_after == [outcome.attempts[:1], outcome.attempts[:2]]
+
+
+def test_earlier_attempts_leave_as_many_to_make():
+    before = Attempt(status=529, error="busy", waited_s=0.0)
+    outcome, _ = call(busy(), timeout_s=1e9, earlier=(before,) * 3)
+    assert len(outcome.attempts) == 3 + MAX_ATTEMPTS
 
 
 waits = st.none() | st.floats(0, 1000)

@@ -12,7 +12,7 @@ from pytest_experiment_profiler.budget import NOTHING, Charge, most_input_tokens
 from pytest_experiment_profiler.errors import UNREACHABLE
 from pytest_experiment_profiler.experiment import Attempt, Failure, Prompt, Reply, Turn
 from pytest_experiment_profiler.pricing import count_tokens, price_usd
-from pytest_experiment_profiler.recall import LOST, Call
+from pytest_experiment_profiler.recall import Call
 from pytest_experiment_profiler.records import hash_prompt
 from pytest_experiment_profiler.reports.plain import make_line
 
@@ -106,7 +106,7 @@ class Caller:
             turn, earlier = self._take_over(position, prompt, call)
             if turn is not None:
                 return turn
-        gate = _CallGate(self, position, prompt, digest, len(earlier))
+        gate = _CallGate(self, position, prompt, digest)
         try:
             outcome = await self.pacing.call(
                 lambda: self.complete(prompt), gate, self.timeout_s, earlier
@@ -124,13 +124,10 @@ class Caller:
     ) -> tuple[Turn | None, tuple[Attempt, ...]]:
         """Return a recorded turn, or the attempts that were made before."""
         assert self.recall is not None  # noqa: S101 -- its one caller looked
-        lost = (LOST,) * self.recall.lost_attempts(call)
         spans = self.recall.find(call)
-        if spans is None:
-            return None, lost
-        turn = self.recall.read(spans)
-        if turn.error is not None:
-            return None, turn.attempts + lost
+        turn = None if spans is None else self.recall.read(spans)
+        if spans is None or turn is None or turn.error is not None:
+            return None, self.recall.attempts(call)
         self.log.adopt(position, prompt, spans)
         self.progress.reused += 1
         return replace(turn, prompt=prompt, reused=True), ()
@@ -174,18 +171,14 @@ class Caller:
 class _CallGate:
     """What each attempt of one call passes: budget, admission, the log of what is sent."""
 
-    def __init__(
-        self, caller: Caller, position: int, prompt: Prompt, digest: str, attempt: int
-    ) -> None:
+    def __init__(self, caller: Caller, position: int, prompt: Prompt, digest: str) -> None:
         self._caller = caller
         self._prompt = prompt
         self._write = partial(caller.log.append_request, position, prompt, digest)
         self._tokens = most_input_tokens(prompt) + prompt.max_tokens
         self._worst = worst_case(prompt, priced=caller.priced) if caller.ledgers else NOTHING
-        self._attempt = attempt
-        self._to_log = True
 
-    async def enter(self) -> bool:
+    async def enter(self, attempts: Sequence[Attempt]) -> bool:
         caller = self._caller
         may_go_on = caller.progress.may_go_on
         if caller.ledgers and not await reserve_all(caller.ledgers, self._worst, may_go_on):
@@ -199,13 +192,9 @@ class _CallGate:
                 self._settle(NOTHING)
         if not entered:
             return False
-        # An attempt whose answer was lost may be billed, so a second line says that it was made.
-        write = partial(self._write, self._attempt)
-        if self._to_log and not caller.progress.save(write):
+        if not caller.progress.save(partial(self._write, attempts)):
             self.leave(0.0, None, None)
             return False
-        self._to_log = False
-        self._attempt += 1
         return True
 
     def leave(self, started: float, reply: Reply | None, error: ClientError | None) -> None:
@@ -220,7 +209,6 @@ class _CallGate:
         if error is not None and too_many and error.retry_after_s:
             caller.admission.pause(error.retry_after_s)
         if error is not None and error.lost:
-            self._to_log = True
             self._settle(self._worst)
         elif error is not None and error.kind == UNREACHABLE:
             self._count_unreachable(started, error)

@@ -191,5 +191,3 @@ def _charges(recall: Recall, *, priced: bool) -> Iterator[Charge]:
         for attempt in turn.attempts:
             if attempt.lost:
                 yield worst_case(turn.prompt, priced=priced)
-    for prompt in recall.lost():
-        yield worst_case(prompt, priced=priced)

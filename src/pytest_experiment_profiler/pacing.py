@@ -26,8 +26,8 @@ STOPPED = " (the run stopped before another attempt)"
 class Gate(Protocol):
     """What every attempt of a call passes."""
 
-    async def enter(self) -> bool:
-        """Wait until an attempt may start; False: it may not, and no later one."""
+    async def enter(self, attempts: Sequence[Attempt]) -> bool:
+        """Wait until an attempt may start after these; False: it may not, and no later one."""
         ...
 
     def leave(self, started: float, reply: Reply | None, error: ClientError | None) -> None:
@@ -67,9 +67,9 @@ class Pacing:
 
         None: it was never sent. `earlier` are attempts of a part of the run that was cut short.
         """
-        attempts: list[Attempt] = []
+        attempts = list(earlier)
         deadline, wait_s = float("inf"), 0.0
-        if not await gate.enter():
+        if not await gate.enter(attempts):
             return None
         while True:
             sent_at, started = self.wall(), self.now()
@@ -81,11 +81,11 @@ class Pacing:
                 raise
             gate.leave(started, reply, error)
             attempts.append(_attempt(error, wait_s))
-            next_wait_s, reason = self._next_wait(error, len(attempts), deadline)
+            next_wait_s, reason = self._next_wait(error, len(attempts) - len(earlier), deadline)
             outcome = Outcome(
                 reply=reply,
                 error=Failure(type=error.kind, message=f"{error}{reason}") if error else None,
-                attempts=(*earlier, *attempts),
+                attempts=tuple(attempts),
                 sent_at=sent_at,
                 latency_s=round(self.now() - started, 6),
                 scope=error.scope if error else "call",
@@ -94,18 +94,20 @@ class Pacing:
                 return outcome
             wait_s = next_wait_s
             try:
-                if not await self._wait(wait_s, gate, deadline):
+                if not await self._wait(wait_s, gate, attempts, deadline):
                     return _add_reason(outcome, STOPPED)
             except TimeoutError:
                 return _add_reason(outcome, NO_TIME)
 
-    async def _wait(self, wait_s: float, gate: Gate, deadline: float) -> bool:
+    async def _wait(
+        self, wait_s: float, gate: Gate, attempts: Sequence[Attempt], deadline: float
+    ) -> bool:
         """Wait and pass the gate again; raise TimeoutError where the deadline is first."""
         import asyncio  # noqa: PLC0415 -- see _try
 
         async with asyncio.timeout(deadline - self.now()):
             await self.sleep(wait_s)
-            return await gate.enter()
+            return await gate.enter(attempts)
 
     def _next_wait(
         self, error: ClientError | None, tries: int, deadline: float
@@ -184,8 +186,6 @@ def _find_fault(reply: object) -> str | None:
 _REPLY_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "text": ((str,), "text"),
     "stop_reason": ((str, NoneType), "text or None"),
-    "model": ((str, NoneType), "text or None"),
-    "request_id": ((str, NoneType), "text or None"),
     "usage": ((Mapping,), "a mapping"),
     "metadata": ((Mapping,), "a mapping"),
 }

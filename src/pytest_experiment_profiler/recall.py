@@ -6,14 +6,20 @@ import json
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from pytest_experiment_profiler.errors import RunFolderError
-from pytest_experiment_profiler.experiment import Attempt
-from pytest_experiment_profiler.records import Record, Span, parse_prompt, parse_turn
+from pytest_experiment_profiler.experiment import Attempt, Turn
+from pytest_experiment_profiler.records import (
+    Record,
+    Span,
+    parse_attempts,
+    parse_prompt,
+    parse_turn,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pytest_experiment_profiler.experiment import Prompt, Turn
+    from pytest_experiment_profiler.experiment import Prompt
 
 LOST = Attempt(
     status=None, error="lost: the run ended before an answer was logged", waited_s=0.0, lost=True
@@ -38,8 +44,8 @@ class Recall:
     def __init__(self, folder: Path) -> None:
         self._requests = _open(folder / "requests.jsonl")
         self._responses = _open(folder / "responses.jsonl")
-        self._sent: dict[Call, list[Span]] = {}
-        self._unanswered: dict[Call, list[Span]] = {}
+        self._sent: dict[Call, Span] = {}
+        self._unanswered: dict[Call, Span] = {}
         self._answered: dict[Call, Span] = {}
         self._hashes: dict[tuple[str, int, int], str] = {}
         try:
@@ -56,10 +62,10 @@ class Recall:
             tries[call] = len(values.get("attempts", ()))
         for values, span in _index(self._requests):
             call = _call(values)
-            self._sent.setdefault(call, []).append(span)
+            self._sent[call] = span
             self._hashes[call[:3]] = call.prompt_hash
-            if values.get("attempt", 0) >= tries.get(call, 0):
-                self._unanswered.setdefault(call, []).append(span)
+            if len(values.get("attempts", ())) >= tries.get(call, 0):
+                self._unanswered[call] = span
 
     def close(self) -> None:
         """Close the files; nothing can be read any more."""
@@ -71,7 +77,7 @@ class Recall:
         """Return where a call's request and its last response stand, if it was answered."""
         if call not in self._answered or call not in self._sent:
             return None
-        return self._sent[call][-1], self._answered[call]
+        return self._sent[call], self._answered[call]
 
     def read(self, spans: tuple[Span, Span]) -> Turn:
         """Read a call back."""
@@ -83,16 +89,20 @@ class Recall:
         spans = self.find(call)
         return None if spans is None else self.read(spans)
 
-    def lost_attempts(self, call: Call) -> int:
-        """Count the attempts of which nothing but the request was logged."""
-        return len(self._unanswered.get(call, ()))
+    def attempts(self, call: Call) -> tuple[Attempt, ...]:
+        """List all attempts of a call; one of which only the request was logged was lost."""
+        if call in self._unanswered:
+            return (*parse_attempts(_read(self._requests, self._unanswered[call])), LOST)
+        if call in self._answered:
+            return parse_attempts(_read(self._responses, self._answered[call]))
+        return ()
 
     def nearest(self, prompt: Prompt) -> Record | None:
         """Return the request that was recorded for a dialogue's turn, whatever it sent."""
         key = (prompt.dialogue_id, prompt.repeat, prompt.turn)
         if key not in self._hashes:
             return None
-        return _read(self._requests, self._sent[Call(*key, self._hashes[key])][-1])
+        return _read(self._requests, self._sent[Call(*key, self._hashes[key])])
 
     @property
     def dialogue_ids(self) -> list[str]:
@@ -100,17 +110,14 @@ class Recall:
         return list(dict.fromkeys(call.dialogue_id for call in self._sent))
 
     def turns(self) -> Iterator[Turn]:
-        """Yield each call that ended, as its last response says."""
-        for call in self._answered:
+        """Yield each call that was sent, with its answer if there is one, and its attempts."""
+        for call in self._sent:
             spans = self.find(call)
-            if spans is not None:
+            if spans is not None and call not in self._unanswered:
                 yield self.read(spans)
-
-    def lost(self) -> Iterator[Prompt]:
-        """Yield what was sent by each attempt of which nothing but the request was logged."""
-        for spans in self._unanswered.values():
-            for span in spans:
-                yield parse_prompt(_read(self._requests, span))
+            else:
+                prompt = parse_prompt(_read(self._requests, self._sent[call]))
+                yield Turn(prompt=prompt, reply=None, attempts=self.attempts(call))
 
 
 def _open(path: Path) -> BinaryIO | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pytest_experiment_profiler.experiment import (
     Attempt,
@@ -17,6 +17,9 @@ from pytest_experiment_profiler.experiment import (
     Reply,
     Turn,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Record: TypeAlias = dict[str, Any]
 
@@ -87,8 +90,8 @@ def hash_prompt(prompt: Prompt, client: str) -> str:
     return hashlib.sha256(json.dumps([sent, messages]).encode()).hexdigest()[:16]
 
 
-def request_record(prompt: Prompt, digest: str, attempt: int = 0) -> Record:
-    """Say what a call sends; `digest` is its hash, `attempt` counts those made before."""
+def request_record(prompt: Prompt, digest: str, attempts: Sequence[Attempt] = ()) -> Record:
+    """Say what a call sends; `digest` is its hash, `attempts` are those made before."""
     values: Record = {
         "dialogue_id": prompt.dialogue_id,
         "turn": prompt.turn,
@@ -101,7 +104,9 @@ def request_record(prompt: Prompt, digest: str, attempt: int = 0) -> Record:
     }
     if len(prompt.messages) > 1:
         values["messages"] = [{"role": m.role, "content": m.content} for m in prompt.messages]
-    return values | ({"attempt": attempt} if attempt else {})
+    if attempts:
+        values["attempts"] = [_attempt_record(attempt) for attempt in attempts]
+    return values
 
 
 def response_record(turn: Turn, digest: str, *, with_metadata: bool = True) -> Record:
@@ -151,6 +156,11 @@ def parse_prompt(request: Record) -> Prompt:
     )
 
 
+def parse_attempts(record: Record) -> tuple[Attempt, ...]:
+    """Read back the attempts that a request or a response names."""
+    return tuple(Attempt(**attempt) for attempt in record.get("attempts", ()))
+
+
 def parse_turn(request: Record, response: Record) -> Turn:
     """Read a call back from its two records."""
     failure, reply = response["error"], None
@@ -167,7 +177,7 @@ def parse_turn(request: Record, response: Record) -> Turn:
         prompt=parse_prompt(request),
         reply=reply,
         error=Failure(type=failure["type"], message=failure["message"]) if failure else None,
-        attempts=tuple(Attempt(**attempt) for attempt in response["attempts"]),
+        attempts=parse_attempts(response),
         sent_at=response.get("sent_at"),
         latency_s=response["latency_s"],
     )

@@ -14,7 +14,7 @@ from itertools import count, zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pytest_experiment_profiler.errors import RunFolderError
-from pytest_experiment_profiler.experiment import Dialogue, Prompt, Transcript, Turn
+from pytest_experiment_profiler.experiment import Attempt, Dialogue, Prompt, Transcript, Turn
 from pytest_experiment_profiler.records import (
     Record,
     Span,
@@ -206,10 +206,12 @@ class RunLog:
         rank = Rank(dialogue.position, 0, 0)
         self._files["dialogues"].append(rank, dialogue_record(dialogue))
 
-    def append_request(self, position: int, prompt: Prompt, digest: str, attempt: int = 0) -> None:
-        """Log what is about to be sent, after so many attempts."""
+    def append_request(
+        self, position: int, prompt: Prompt, digest: str, attempts: Sequence[Attempt] = ()
+    ) -> None:
+        """Log what is about to be sent, after these attempts."""
         rank = Rank(position, prompt.repeat, prompt.turn)
-        self._files["requests"].append(rank, request_record(prompt, digest, attempt))
+        self._files["requests"].append(rank, request_record(prompt, digest, attempts))
 
     def append_response(self, position: int, turn: Turn, digest: str) -> None:
         """Log how a call ended."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pytest_experiment_profiler.errors import RunFolderError
 from pytest_experiment_profiler.experiment import Attempt, Failure, Reply
-from pytest_experiment_profiler.recall import Call, Recall
+from pytest_experiment_profiler.recall import LOST, Call, Recall
 from pytest_experiment_profiler.records import hash_prompt
 from pytest_experiment_profiler.runlog import RunLog
 from tests.builders import make_prompt, make_turn
@@ -31,8 +31,8 @@ class Folder:
         path.mkdir(exist_ok=True)
         self.log = RunLog(path)
 
-    def send(self, prompt, attempt=0, position=0):
-        self.log.append_request(position, prompt, call_of(prompt).prompt_hash, attempt)
+    def send(self, prompt, *attempts, position=0):
+        self.log.append_request(position, prompt, call_of(prompt).prompt_hash, attempts)
 
     def end(self, prompt, *attempts, text="From clouds.", position=0):
         failure = None if text else Failure(type="overloaded_error", message="busy")
@@ -56,65 +56,67 @@ PROMPT = make_prompt()
 
 def look_up(folder, prompt=PROMPT):
     recall = folder.recall()
-    turn, lost = recall.recorded(call_of(prompt)), recall.lost_attempts(call_of(prompt))
-    sent = [call_of(prompt) for prompt in recall.lost()]
+    turn, attempts = recall.recorded(call_of(prompt)), recall.attempts(call_of(prompt))
+    told = {call_of(turn.prompt): turn.attempts for turn in recall.turns()}
     recall.close()
-    assert sent.count(call_of(prompt)) == lost
-    return turn, lost
+    assert told.get(call_of(prompt), ()) == attempts
+    return turn, attempts
 
 
 def test_an_answer_is_remembered(folder):
     folder.send(PROMPT)
     folder.end(PROMPT, OK)
-    turn, lost = look_up(folder)
-    assert (turn.reply.text, turn.prompt, turn.attempts, lost) == ("From clouds.", PROMPT, (OK,), 0)
+    turn, attempts = look_up(folder)
+    assert (turn.reply.text, turn.prompt, turn.attempts) == ("From clouds.", PROMPT, (OK,))
+    assert attempts == (OK,)
 
 
 def test_an_empty_folder_remembers_nothing(folder):
-    assert look_up(folder) == (None, 0)
+    assert look_up(folder) == (None, ())
 
 
 def test_an_answer_to_another_prompt_is_none(folder):
     folder.send(PROMPT)
     folder.end(PROMPT, OK)
-    assert look_up(folder, make_prompt(temperature=0.5)) == (None, 0)
-    assert look_up(folder, make_prompt(repeat=1)) == (None, 0)
+    assert look_up(folder, make_prompt(temperature=0.5)) == (None, ())
+    assert look_up(folder, make_prompt(repeat=1)) == (None, ())
 
 
 def test_a_request_without_an_answer_was_lost(folder):
     folder.send(PROMPT)
-    assert look_up(folder) == (None, 1)
+    assert look_up(folder) == (None, (LOST,))
 
 
-def test_each_attempt_that_was_lost_counts(folder):
+def test_attempts_before_one_that_was_lost_are_remembered(folder):
     folder.send(PROMPT)
-    folder.send(PROMPT, 1)
-    assert look_up(folder) == (None, 2)
+    folder.send(PROMPT, BUSY)
+    folder.send(PROMPT, BUSY, CUT)
+    assert look_up(folder) == (None, (BUSY, CUT, LOST))
 
 
 def test_what_was_lost_before_an_answer_stands_in_its_attempts(folder):
     folder.send(PROMPT)
-    folder.send(PROMPT, 1)
+    folder.send(PROMPT, CUT)
     folder.end(PROMPT, CUT, OK)
-    turn, lost = look_up(folder)
-    assert (turn.attempts, lost) == ((CUT, OK), 0)
+    turn, attempts = look_up(folder)
+    assert turn.attempts == attempts == (CUT, OK)
 
 
 def test_what_was_lost_after_a_failure_counts(folder):
     folder.send(PROMPT)
     folder.end(PROMPT, BUSY, BUSY, text="")
-    folder.send(PROMPT, 2)
-    turn, lost = look_up(folder)
-    assert (turn.error.type, lost) == ("overloaded_error", 1)
+    folder.send(PROMPT, BUSY, BUSY)
+    turn, attempts = look_up(folder)
+    assert (turn.error.type, attempts) == ("overloaded_error", (BUSY, BUSY, LOST))
 
 
 def test_the_last_of_several_answers_counts(folder):
     folder.send(PROMPT)
     folder.end(PROMPT, BUSY, text="")
-    folder.send(PROMPT, 1)
+    folder.send(PROMPT, BUSY)
     folder.end(PROMPT, BUSY, OK, text="Again.")
-    turn, lost = look_up(folder)
-    assert (turn.reply.text, lost) == ("Again.", 0)
+    turn, attempts = look_up(folder)
+    assert (turn.reply.text, attempts) == ("Again.", (BUSY, OK))
 
 
 def test_the_nearest_call_is_the_last_one_sent_for_its_turn(folder):
@@ -160,4 +162,6 @@ def test_wherever_a_file_is_cut_what_is_whole_is_remembered(tmp_path_factory, da
     whole = content[:cut].count(b"\n")
     found = [look_up(folder, prompt) for prompt in prompts]
     assert [turn is not None for turn, _ in found] == [n < whole for n in range(4)]
-    assert [lost for _, lost in found] == [int(n >= whole) for n in range(4)]
+    assert [attempts for _, attempts in found] == [
+        (OK,) if n < whole else (LOST,) for n in range(4)
+    ]

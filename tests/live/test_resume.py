@@ -137,13 +137,28 @@ def test_an_attempt_lost_after_a_logged_error_is_on_record(service, shell, proje
     manifest = project(2)
     first = shell(manifest)
     path = first.folder / "requests.jsonl"
-    sent = [json.loads(line) | {"attempt": 1} for line in path.read_text("utf-8").splitlines()]
+    answers = {line["dialogue_id"]: line["attempts"] for line in first.lines("responses")}
+    sent = [line | {"attempts": answers[line["dialogue_id"]]} for line in first.lines("requests")]
     with path.open("a", encoding="utf-8") as file:
         file.writelines(f"{json.dumps(line)}\n" for line in sent)
     again = shell(manifest, "--resume")
     for line in again.lines("responses"):
         assert [attempt["status"] for attempt in line["attempts"]] == [400, None, 200]
         assert line["attempts"][1]["lost"]
+
+
+def test_attempts_before_one_that_was_cut_are_on_record(service, shell, project, start):
+    api = service(faults={"429": 1.0})
+    manifest = project(2)
+    kill_at(start(*SHELL, manifest), api, 8)
+    api.faults = {}
+    again = shell(manifest, "--resume")
+    assert again.code == 0
+    for line in again.lines("responses"):
+        *first, cut, last = [attempt["status"] for attempt in line["attempts"]]
+        assert (set(first), cut, last) == ({429}, None, 200)
+    attempts, _ = count_attempts(again.folder)
+    assert api.requests <= attempts <= api.requests + 2
 
 
 def test_a_changed_dialogue_is_asked_and_the_others_are_reused(service, shell, project):
@@ -243,10 +258,10 @@ def test_attempts_and_costs_of_all_parts_add_up(service, shell, project, tmp_pat
     whole = shell(manifest)
     assert sum(len(line["attempts"]) == 2 for line in whole.lines("responses")) > 4
     parts = shutil.copytree(tmp_path / "runs", tmp_path / "parts") / "demo_run"
+    made, _ = count_attempts(parts)
     cut_short(parts, 8)
-    kept, _ = count_attempts(parts)
     ended = shell(manifest, "--resume", output="parts")
     assert ended.summary["cost"] == whole.summary["cost"]
     assert ended.summary["tokens"] == whole.summary["tokens"]
-    assert count_attempts(ended.folder) == (kept + 2 * 12, 12)
+    assert count_attempts(ended.folder) == (made + 12, 12)
     assert ended.summary["counts"]["calls"] == 20
