@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,7 +19,13 @@ from pytest_experiment_profiler.metrics.definitions import name_definitions
 from pytest_experiment_profiler.pricing import FREE_CLIENTS, price_usd
 from pytest_experiment_profiler.provenance import describe_run
 from pytest_experiment_profiler.recall import Recall
-from pytest_experiment_profiler.runlog import keep_copy, lock, open_folder, read_run
+from pytest_experiment_profiler.runlog import (
+    find_unfinished,
+    keep_copy,
+    lock,
+    open_folder,
+    read_run,
+)
 from pytest_experiment_profiler.verdict import judge_with_baseline
 
 if TYPE_CHECKING:
@@ -73,9 +78,7 @@ def start_run(checked: Checked, setting: Setting) -> Run:
     record["provenance"]["definitions_version"] = name_definitions()
     folder = setting.output / experiment.experiment_id
     if setting.selected is not None:
-        folder = _find_partial(folder / "partial", record, setting) or open_folder(
-            folder, partial=True
-        )
+        folder = _find_partial(folder, setting) or open_folder(folder, partial=True)
     with ExitStack() as stack:
         stack.enter_context(lock(folder))
         recall = _remember(folder, record, setting)
@@ -112,25 +115,13 @@ def _select(checked: Checked, selected: tuple[str, ...] | None) -> Iterator[Dial
             yield dialogue
 
 
-def _find_partial(parent: Path, record: Record, setting: Setting) -> Path | None:
+def _find_partial(folder: Path, setting: Setting) -> Path | None:
     """Find the newest unfinished run of the same dialogues, if it is to go on."""
-    for folder in sorted(parent.glob("*"), reverse=True):
-        try:
-            before = read_run(folder)
-        except RunFolderError:
-            continue
-        if before.get("selection") == record["selection"] and not _is_done(folder):
-            crashed = setting.session is not None and before.get("session") == setting.session
-            return folder if setting.resume or crashed else None
-    return None
-
-
-def _is_done(folder: Path) -> bool:
-    try:
-        counts = json.loads((folder / "summary.json").read_text("utf-8"))["counts"]
-    except (OSError, ValueError, KeyError):
-        return False
-    return not (counts["errors"] or counts["not_run"])
+    found = find_unfinished(folder, setting.selected or ())
+    if found is None:
+        return None
+    crashed = setting.session is not None and read_run(found).get("session") == setting.session
+    return found if setting.resume or crashed else None
 
 
 def _remember(folder: Path, record: Record, setting: Setting) -> Recall | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from decimal import Decimal
+from math import ceil
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.budget import most_input_tokens
@@ -14,7 +15,7 @@ from pytest_experiment_profiler.experiment import Prompt, Reply, Turn
 from pytest_experiment_profiler.pricing import FREE_CLIENTS, price_usd
 from pytest_experiment_profiler.recall import Call, Recall
 from pytest_experiment_profiler.records import hash_prompt
-from pytest_experiment_profiler.runlog import read_run
+from pytest_experiment_profiler.runlog import find_unfinished, read_run
 from pytest_experiment_profiler.runner import hold_dialogue
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def plan_run(
 
     With `resume`, those whose answers its folder holds already are left out.
     """
-    recall = _remember(folder, client) if resume else None
+    part = folder if selected is None else find_unfinished(folder, selected)
+    recall = _remember(part, client) if resume and part else None
     plan = Plan(client=client)
     try:
         asyncio.run(_plan_all(experiment, plan, recall, selected))
@@ -113,7 +115,7 @@ async def _plan_all(
 def _count(plan: Plan, prompt: Prompt, unknown: int) -> None:
     """Add a call; `unknown` are the most tokens of answers that its prompt will hold besides."""
     texts = [message.content for message in prompt.messages] + [prompt.system or ""]
-    least = sum(len(text.encode()) for text in texts) // BYTES_A_TOKEN
+    least = ceil(sum(len(text.encode()) for text in texts) / BYTES_A_TOKEN)
     most = most_input_tokens(prompt) + unknown
     plan.calls += 1
     plan.least_input += least

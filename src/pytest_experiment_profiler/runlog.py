@@ -26,7 +26,7 @@ from pytest_experiment_profiler.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 REDACTED = "[redacted]"
@@ -329,6 +329,27 @@ def read_run(folder: Path) -> Record:
     if not isinstance(values, dict):
         raise RunFolderError(f"{folder / 'run.json'} doesn't describe a run")
     return values
+
+
+def find_unfinished(folder: Path, selected: Iterable[str]) -> Path | None:
+    """Find the newest run of just these dialogues in `partial/` that lacks answers."""
+    ids = sorted(selected)
+    for part in sorted((folder / "partial").glob("*"), reverse=True):
+        try:
+            run = read_run(part)
+        except RunFolderError:
+            continue
+        if run.get("selection", {}).get("ids") == ids and not _is_done(part):
+            return part
+    return None
+
+
+def _is_done(folder: Path) -> bool:
+    try:
+        counts = json.loads((folder / "summary.json").read_text("utf-8"))["counts"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return not (counts["errors"] or counts["not_run"])
 
 
 def read_records(path: Path) -> Iterator[Record]:

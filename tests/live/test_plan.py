@@ -75,3 +75,19 @@ def test_under_pytest_no_item_runs(planned, pytester):
     assert api.requests == 0
     result.stdout.fnmatch_lines(["demo_run: calls to make: 4", "demo_run: tokens: about *"])
     assert "passed" not in "\n".join(result.outlines)
+
+
+def test_a_plan_of_selected_dialogues_counts_what_their_run_would_reuse(planned, pytester):
+    api, shell, project = planned
+    manifest = project(4)
+    shell(manifest)
+    words = ["-p", "no:cacheprovider", f"{manifest}::demo_run::d1", f"{manifest}::demo_run::d2"]
+    plan = [*words, "--experiment-plan", "--experiment-resume"]
+    result = pytester.runpytest_inprocess(*plan)
+    assert read_plan(result.stdout.str())[:2] == (2, 0)
+    pytester.runpytest_inprocess(*words)
+    [folder] = (pytester.path / "runs" / "demo_run" / "partial").iterdir()
+    cut_short(folder, 1)
+    result = pytester.runpytest_inprocess(*plan)
+    assert read_plan(result.stdout.str())[:2] == (1, 1)
+    assert api.requests == 6
