@@ -116,7 +116,7 @@ def test_a_wait_beyond_the_limit_is_none():
     assert outcome.error.message.startswith("busy (asked to wait 61 s")
 
 
-@pytest.mark.parametrize("odd", [0.0, -5.0, float("nan")])
+@pytest.mark.parametrize("odd", [0.0, -5.0, float("nan"), "soon"])
 def test_a_wait_that_is_none_is_drawn(odd):
     _, clock = call(busy(retry_after_s=odd), REPLY, draw=0.5)
     assert clock.slept == [0.5]

@@ -73,7 +73,8 @@ class RunFolderError(ExperimentError):
 class ClientError(ExperimentError):
     """Say that one call failed.
 
-    `retryable`: trying again may help. `retry_after_s`: seconds the service asks to wait.
+    `retryable`: trying again may help. `retry_after_s`: seconds the service asks to wait
+    (what is no number above 0 is none).
     `status`: the HTTP status, if there was one. `kind`: a short name for the failure.
     `scope`: "run" where every other call would fail the same way, so the run stops.
     `lost`: an answer may have been made, and be billed, that never arrived.
@@ -94,7 +95,8 @@ class ClientError(ExperimentError):
     ) -> None:
         super().__init__(message)
         self.retryable = retryable
-        self.retry_after_s = retry_after_s
+        is_wait = isinstance(retry_after_s, int | float) and retry_after_s > 0
+        self.retry_after_s = retry_after_s if is_wait else None
         self.status = status
         self.kind = kind
         self.scope: Scope = scope

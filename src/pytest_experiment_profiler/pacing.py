@@ -118,7 +118,7 @@ class Pacing:
         if tries >= MAX_ATTEMPTS:
             return None, f" (given up after {tries} attempts)"
         wait_s = error.retry_after_s
-        if wait_s is None or not wait_s > 0:  # a client of the user's may give anything, or NaN
+        if wait_s is None:
             wait_s = self.draw() * min(MAX_BACKOFF_S, BACKOFF_S * 2**tries)
         elif wait_s > MAX_WAIT_S:
             asked = f" (asked to wait {wait_s:g} s, more than {MAX_WAIT_S:g} s"
