@@ -172,12 +172,17 @@ def finish_run(node: pytest.Item | pytest.Collector, run: Run) -> list[str]:
 
 
 def close_run(file: pytest.Module, run: Run) -> list[str]:
-    """End a run when its last item is done; return what could not be read or written."""
+    """End a run when its last item is done, and return what could not be read or written.
+
+    A whole run whose gates no item judged, because it was not selected, breaks them here.
+    """
     if run.summary is not None:
         return []
     if not run.is_taken:
         run.stop("interrupted")
-    return finish_run(file, run)
+    problems = finish_run(file, run)
+    is_whole = run.summary is not None and run.summary.status == "complete"
+    return [*problems, *(_verdict(run, 0, 0) if is_whole else ())]
 
 
 def _verdict(run: Run, failed: int, not_run: int) -> Iterator[str]:

@@ -451,6 +451,17 @@ def test_lf_never_turns_a_broken_gate_green(bare):
     assert list(json.loads(cached.read_text("utf-8"))) == ids("gates")
 
 
+@pytest.mark.parametrize("words", [ids(*names(6)), [MANIFEST, "-k", "d0 or not gates"]])
+def test_a_whole_run_keeps_its_gates_though_their_item_is_left_out(bare, words):
+    bare.write(6, gates={"fact_coverage": {"min": 0.9}})
+    assert bare.run(*words).ret == pytest.ExitCode.OK
+    spoil(bare, "fact1", "fact2")
+    result = bare.run(*words)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["gate: fact_coverage 0.6667 is below its minimum of 0.9"])
+    assert bare.summary()["status"] == "complete"
+
+
 def test_gates_alone_judge_no_empty_run(bare):
     bare.write(6, gates={"fact_coverage": {"min": 0.9}})
     spoil(bare, "fact1", "fact2")
