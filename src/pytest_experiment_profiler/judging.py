@@ -180,9 +180,11 @@ def close_run(file: pytest.Module, run: Run) -> list[str]:
         return []
     if not run.is_taken:
         run.stop("interrupted")
-    problems = finish_run(file, run)
-    is_whole = run.summary is not None and run.summary.status == "complete"
-    return [*problems, *(_verdict(run, 0, 0) if is_whole else ())]
+    return [*finish_run(file, run), *(_verdict(run, 0, 0) if _is_whole(run) else ())]
+
+
+def _is_whole(run: Run) -> bool:
+    return run.summary is not None and run.summary.status == "complete"
 
 
 def _verdict(run: Run, failed: int, not_run: int) -> Iterator[str]:

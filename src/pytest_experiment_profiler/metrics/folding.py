@@ -78,7 +78,8 @@ def fold(text: str) -> Folded:
 def _replace(text: str, plain: dict[str, str]) -> str:
     """Replace characters by others, one after the other where there are but a few."""
     if len(plain) > _FEW:
-        return text.translate(str.maketrans({**plain}))
+        table: dict[str, str | int | None] = {**plain}
+        return text.translate(str.maketrans(table))
     for char, new in plain.items():
         text = text.replace(char, new)
     return text
