@@ -135,7 +135,9 @@ class Caller:
     def _redact(self, outcome: Outcome) -> Outcome:
         """Leave secrets out of what is shown of a call, and sent again in the next turn."""
         redact, reply, error = self.log.redact, outcome.reply, outcome.error
-        if not self.log.secrets:
+        told = [error.type, error.message] if error else []
+        told += [reply.text, reply.model or "", reply.request_id or ""] if reply else []
+        if not any(map(self.log.holds_secret, told)):
             return outcome
         return replace(
             outcome,

@@ -195,6 +195,10 @@ class RunLog:
         self._files = {name: LineFile(folder / f"{name}.jsonl", self.secrets) for name in _LOGS}
         self._folder = folder
 
+    def holds_secret(self, text: str) -> bool:
+        """Tell whether a secret stands in a text."""
+        return any(secret in text for secret in self.secrets)
+
     def redact(self, text: str) -> str:
         """Leave out the secrets that a text holds."""
         for secret in self.secrets:
