@@ -76,7 +76,7 @@ def test_it_holds_prompt_starter_sample_and_utilities(workspace):
 def test_it_holds_nothing_else(workspace):
     tops = {path.name for path in workspace.iterdir()}
     assert tops == {"prompt.md", "README.md", "experiment_profiler", "experiments", PACKAGE}
-    for upper in ("engine", "cli", "items", "plugin", "runner", "summary", "gates", "comparison"):
+    for upper in ("engine", "cli", "items", "plugin", "runner", "summary", "comparison"):
         assert not list((workspace / PACKAGE).glob(f"{upper}.py"))
 
 
