@@ -34,6 +34,7 @@ COMMAND_SECONDS = 10.0
 GRADE_SECONDS = 17.5
 MEMORY_BYTES = 3 << 30
 PROCESSES = 64
+USER_PROCESSES = 512
 OPEN_FILES = 1_024
 WATCH_SECONDS = 0.1
 START_SECONDS = 30.0
@@ -115,6 +116,9 @@ class Box:
             "bwrap": str(self._kit.bwrap),
             "file_bytes": FILE_BYTES,
             "cpu_seconds": CPU_SECONDS,
+            "memory": MEMORY_BYTES,
+            "open_files": OPEN_FILES,
+            "user_processes": USER_PROCESSES,
             "own_user": self._user.dropped,
         }
         python = [str(self._interpreter.path), "-I", "-S", "-B"]

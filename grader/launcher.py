@@ -351,16 +351,26 @@ def _private(fd: int) -> int:
     return moved
 
 
-def _limit(file_bytes: int, cpu_seconds: int) -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+def _limit(settings: dict[str, Any]) -> None:
+    """Limit this process and all that it starts; `sandlock` counts memory and processes itself."""
+    limits = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_FSIZE: settings["file_bytes"],
+        resource.RLIMIT_CPU: settings["cpu_seconds"],
+    }
+    if settings["backend"] != "sandlock":
+        limits[resource.RLIMIT_DATA] = settings["memory"]
+        limits[resource.RLIMIT_NOFILE] = settings["open_files"]
+    if settings["own_user"]:
+        limits[resource.RLIMIT_NPROC] = settings["user_processes"]
+    for limit, value in limits.items():
+        resource.setrlimit(limit, (value, value))
 
 
 def main(settings: dict[str, Any]) -> None:
     """Serve orders until standard input ends."""
     orders, reports = _private(0), _private(1)
-    _limit(settings["file_bytes"], settings["cpu_seconds"])
+    _limit(settings)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if settings["own_user"]:

@@ -234,6 +234,19 @@ def test_forks_are_limited(cell):
     assert int(cell.run(code).stdout) <= 64
 
 
+@pytest.mark.parametrize("backend", ["bwrap", "limits"])
+def test_weaker_boxes_have_limits_too(backend):
+    made = Cell(backend)
+    try:
+        assert b"MemoryError" in made.run("bytearray(3500 << 20)").stderr
+        code = "import resource\nprint(*map(resource.getrlimit, (6, 7)))"
+        processes, files = made.run(code).stdout.decode().split(") (")
+        assert files == "1024, 1024)\n"
+        assert os.getuid() != 0 or processes == "(512, 512"
+    finally:
+        made.close()
+
+
 def test_commands_run_side_by_side(cell):
     endings = []
     threads = [
