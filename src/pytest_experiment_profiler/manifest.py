@@ -12,7 +12,7 @@ from pytest_experiment_profiler.errors import ManifestError, Problem
 from pytest_experiment_profiler.experiment import Budget, Experiment
 from pytest_experiment_profiler.gates import find_unknown
 from pytest_experiment_profiler.metrics import METRICS
-from pytest_experiment_profiler.metrics.facts import check_pattern
+from pytest_experiment_profiler.metrics.patterns import check_pattern
 from pytest_experiment_profiler.models import load_models, takes_temperature
 from pytest_experiment_profiler.reports.plain import make_plain, shorten
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_experiment_profiler.metrics import METRICS
 from pytest_experiment_profiler.metrics.definitions import name_definitions
-from pytest_experiment_profiler.metrics.refusal import STOP_REASONS, version
+from pytest_experiment_profiler.metrics.keywords import STOP_REASONS
+from pytest_experiment_profiler.metrics.refusal import version
 from pytest_experiment_profiler.pricing import count_tokens, price_usd, prices_as_of
 from pytest_experiment_profiler.statistics import (
     Absent,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_experiment_profiler.metrics.facts import match_all
-from pytest_experiment_profiler.metrics.refusal import detect
-from pytest_experiment_profiler.metrics.wordings import read_wording
+from pytest_experiment_profiler.metrics.exact import match_exactly
+from pytest_experiment_profiler.metrics.keywords import detect_keywords
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
         FactMatch,
         FactMode,
         Metric,
+        Refusal,
+        Reply,
         Transcript,
         Value,
     )
@@ -25,30 +26,40 @@ if TYPE_CHECKING:
 
 def read_answers(transcript: Transcript, experiment: Experiment) -> Transcript:
     """Add to a transcript what the readers find in its answers."""
-    refusals = tuple(
-        detect(
-            turn.reply.text,
-            turn.reply.stop_reason,
-            detector=experiment.detector,
-            patterns=experiment.refusal_patterns,
-        )
-        for turn in transcript.turns
-        if turn.reply
-    )
+    refusals = tuple(_detect(turn.reply, experiment) for turn in transcript.turns if turn.reply)
     return replace(transcript, facts=_match_facts(transcript, experiment), refusals=refusals)
+
+
+def _detect(reply: Reply, experiment: Experiment) -> Refusal:
+    """Judge a reply; the detector of sentences is imported where a manifest asks for it."""
+    patterns = experiment.refusal_patterns
+    if experiment.detector == "keywords":
+        return detect_keywords(reply.text, reply.stop_reason, patterns)
+    from pytest_experiment_profiler.metrics.refusal import detect  # noqa: PLC0415 -- much to compile
+
+    return detect(reply.text, reply.stop_reason, patterns=patterns)
+
+
+def _match(facts: Sequence[Fact], text: str, mode: FactMode) -> tuple[FactMatch, ...]:
+    """Look for facts; the reader of words is imported where a manifest asks for it."""
+    if mode == "exact":
+        return match_exactly(facts, text)
+    from pytest_experiment_profiler.metrics.facts import match_all  # noqa: PLC0415 -- much to compile
+
+    return match_all(facts, text, mode)
 
 
 def _match_facts(transcript: Transcript, experiment: Experiment) -> tuple[FactMatch, ...]:
     facts = _without_doubles(transcript.dialogue.required_facts, experiment.fact_mode)
     whole = tuple(fact for fact in facts if fact.turn is None)
-    found = dict(zip(whole, match_all(whole, transcript.text, experiment.fact_mode), strict=True))
+    found = dict(zip(whole, _match(whole, transcript.text, experiment.fact_mode), strict=True))
     for fact in facts:
         if fact.turn is not None:
             answers = [
                 t.reply.text for t in transcript.turns if t.reply and t.prompt.turn == fact.turn
             ]
             text = answers[0] if answers else ""
-            found[fact] = match_all((fact,), text, experiment.fact_mode)[0]
+            found[fact] = _match((fact,), text, experiment.fact_mode)[0]
     return tuple(found[fact] for fact in facts)
 
 
@@ -66,7 +77,11 @@ def _without_doubles(facts: Sequence[Fact], mode: FactMode) -> tuple[Fact, ...]:
 def _normalise(wording: str, fact: Fact, mode: FactMode) -> str:
     if fact.form == "regex":
         return wording
-    rows = read_wording(wording).rows if mode != "exact" else ()
+    if mode == "exact":
+        return wording.casefold()
+    from pytest_experiment_profiler.metrics.wordings import read_wording  # noqa: PLC0415 -- as above
+
+    rows = read_wording(wording).rows
     return rows[0].keys if rows else wording.casefold()
 
 

@@ -14,10 +14,9 @@ from pytest_experiment_profiler.metrics.tokens import Tokens
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_experiment_profiler.metrics.exact import Span
     from pytest_experiment_profiler.metrics.likeness import Likeness
     from pytest_experiment_profiler.metrics.wordings import Bag, Row
-
-Span = tuple[int, int]
 
 _MOST_COMPARED = 5_000
 _FEW = 5

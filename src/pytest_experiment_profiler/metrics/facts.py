@@ -6,16 +6,18 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from pytest_experiment_profiler.experiment import Fact, FactMatch, FactMode
-from pytest_experiment_profiler.metrics.answers import Answer, Span
+from pytest_experiment_profiler.metrics.answers import Answer
+from pytest_experiment_profiler.metrics.exact import Span, find_exact, match_exactly, match_form
 from pytest_experiment_profiler.metrics.likeness import find_inflections, find_same, is_short_form
 from pytest_experiment_profiler.metrics.numerals import is_number
-from pytest_experiment_profiler.metrics.patterns import check_pattern, search
+from pytest_experiment_profiler.metrics.patterns import check_pattern
 from pytest_experiment_profiler.metrics.vocabulary import LIGHT, MONTH_NAMES, TITLES
 from pytest_experiment_profiler.metrics.wordings import Word, Wording, read_wording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from pytest_experiment_profiler.experiment import Fact, FactMatch, FactMode
 
 __all__ = ["check_pattern", "match", "match_all"]
 
@@ -34,39 +36,21 @@ def match_all(
     facts: Iterable[Fact], text: str, mode: FactMode = "lenient"
 ) -> tuple[FactMatch, ...]:
     """Look for several facts in one answer, which is read once."""
+    if mode == "exact":
+        return match_exactly(facts, text)
     answer = Answer(text)
-    return tuple(_match_one(fact, answer, mode) for fact in facts)
 
+    def find(wordings: Sequence[str], _text: str) -> Span | None:
+        return _find(wordings, answer, mode)
 
-def _match_one(fact: Fact, answer: Answer, mode: FactMode) -> FactMatch:
-    if not answer.text.strip():
-        return FactMatch(fact=fact, found=False)
-    if fact.form == "all_of":
-        spans = [_find((wording,), answer, mode) for wording in fact.wordings]
-    elif fact.form == "regex":
-        spans = [search(pattern, answer.text) for pattern in fact.wordings]
-    elif fact.form == "none_of":
-        # A part of what must not be said is no offence.
-        spans = [_find(fact.wordings, answer, "exact" if mode == "exact" else "strict")]
-    else:
-        spans = [_find(fact.wordings, answer, mode)]
-    places = [span for span in spans if span]
-    complete = bool(places) and len(places) == len(spans)
-    if not complete:
-        return FactMatch(fact=fact, found=fact.form == "none_of")
-    return FactMatch(
-        fact=fact,
-        found=fact.form != "none_of",
-        matched=" … ".join(answer.text[start:end] for start, end in places),
-        span=places[0],
-    )
+    def find_whole(wordings: Sequence[str], _text: str) -> Span | None:
+        return _find(wordings, answer, "strict")
+
+    return tuple(match_form(fact, text, find, find_whole) for fact in facts)
 
 
 def _find(wordings: Sequence[str], answer: Answer, mode: FactMode) -> Span | None:
     """Find one of some wordings, by the surest way there is."""
-    if mode == "exact":
-        spans = (_find_exact(wording, answer.text) for wording in wordings)
-        return next((span for span in spans if span), None)
     read = [read_wording(wording) for wording in wordings]
     for way in _ways(mode, many=len(wordings) > _MANY):
         for wording in read:
@@ -74,7 +58,7 @@ def _find(wordings: Sequence[str], answer: Answer, mode: FactMode) -> Span | Non
             if span:
                 return answer.tokens.folded.origin(*span)
     invisible = [one for one, wording in zip(wordings, read, strict=True) if not wording.text]
-    return _find(invisible, answer, "exact") if invisible else None
+    return find_exact(invisible, answer.text) if invisible else None
 
 
 @cache
@@ -84,17 +68,6 @@ def _ways(mode: FactMode, *, many: bool) -> tuple[Way, ...]:
     # Who lists many wordings has listed the parts that will do.
     part = partial(_find_part, share=_SHARE_OF_MANY if many else _SHARE)
     return _find_said, _find_near, _find_year, part
-
-
-def _find_exact(wording: str, text: str) -> Span | None:
-    needle, folded = wording.casefold(), text.casefold()
-    start = folded.find(needle) if needle.strip() else -1
-    if start < 0:
-        return None
-    if len(folded) == len(text):
-        return start, start + len(needle)
-    origin = [place for place, char in enumerate(text) for _ in char.casefold()]
-    return origin[start], origin[start + len(needle) - 1] + 1
 
 
 def _find_said(wording: Wording, answer: Answer) -> Span | None:
