@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pytest_experiment_profiler.experiment import Fact
 from pytest_experiment_profiler.metrics.facts import check_pattern, match
-from pytest_experiment_profiler.metrics.patterns import search
+from pytest_experiment_profiler.metrics.patterns import search, search_onward
 
 PIECES = st.sampled_from(
     (
@@ -52,11 +52,10 @@ def test_a_pattern_matches_where_re_says_it_can(pattern: str, flags: str, text: 
     assume(check_pattern(flags + pattern) is None)
     expected = re.compile(flags + pattern)
 
-    found = search(flags + pattern, text)
-
-    assert (found is not None) == (expected.search(text) is not None)
-    if found:
-        assert expected.match(text, found[0])
+    for found in (search(flags + pattern, text), search_onward(flags + pattern, text)):
+        assert (found is not None) == (expected.search(text) is not None)
+        if found:
+            assert expected.match(text, found[0])
 
 
 @pytest.mark.parametrize(
@@ -89,7 +88,8 @@ def test_no_pattern_goes_back_over_a_text(pattern: str, core: str, letters: str)
     text = letters * 10_000 + "\N{WHITE SQUARE}"
 
     assert check_pattern(pattern) is None
-    assert (search(pattern, text) is None) == (re.search(core, text) is None)
+    for part in (text, text[:600], text[-60:]):
+        assert (search(pattern, part) is None) == (re.search(core, part) is None)
 
 
 @pytest.mark.parametrize(
@@ -124,3 +124,8 @@ def test_what_is_wrong_is_said_and_finds_nothing(pattern: str, complaint: str) -
 def test_no_pattern_raises(pattern: str, text: str) -> None:
     check_pattern(pattern)
     search(pattern, text)
+
+
+def test_what_warns_re_is_read_all_the_same() -> None:
+    assert check_pattern("[[a]b") is None
+    assert search("[[a]b", "x[b") == (1, 3)

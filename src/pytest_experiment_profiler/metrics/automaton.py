@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class _Step(NamedTuple):
     ends: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Machine:
     """States, the one to begin in, and the sets of characters that they read."""
 
@@ -61,23 +62,12 @@ class Machine:
         """Reduce a text to what the machine tells apart."""
         kinds = {Kind(outside=True): 0}
         numbers = {
-            char: kinds.setdefault(self._kind(char, final=False), len(kinds)) for char in set(text)
+            char: kinds.setdefault(_kind(self, char, final=False), len(kinds)) for char in set(text)
         }
         seen = [numbers[char] for char in text]
         if text.endswith("\n"):
-            seen[-1] = kinds.setdefault(self._kind("\n", final=True), len(kinds))
+            seen[-1] = kinds.setdefault(_kind(self, "\n", final=True), len(kinds))
         return Reading(numbers=(0, *seen, 0), kinds=tuple(kinds))
-
-    def _kind(self, char: str, *, final: bool) -> Kind:
-        sets = tuple(one(char) for one in self.sets)
-        word = char.isalnum() or char == "_"
-        return Kind(
-            sets=sets,
-            word=word,
-            ascii_word=word and char.isascii(),
-            newline=char == "\n",
-            final=final,
-        )
 
     def run(self, reading: Reading, at: int, step: int, *, anywhere: bool = False) -> int | None:
         """Read from a place on, forth (1) or back (-1); give the furthest place where it ends.
@@ -117,3 +107,15 @@ class Machine:
                 pending += (one for one in state.following if one not in seen)
                 seen.update(state.following)
         return _Step(frozenset(reached), ends)
+
+
+@lru_cache(maxsize=4096)
+def _kind(machine: Machine, char: str, *, final: bool) -> Kind:
+    word = char.isalnum() or char == "_"
+    return Kind(
+        sets=tuple(one(char) for one in machine.sets),
+        word=word,
+        ascii_word=word and char.isascii(),
+        newline=char == "\n",
+        final=final,
+    )

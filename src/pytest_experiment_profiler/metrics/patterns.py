@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import importlib
 import re
+import warnings
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_experiment_profiler.metrics.automaton import Machine, State
+from pytest_experiment_profiler.metrics.backtracking import count_ways
 
 if TYPE_CHECKING:
     from pytest_experiment_profiler.metrics.automaton import Assertion, CharacterSet
+    from pytest_experiment_profiler.metrics.backtracking import Ways
 
 _LONGEST = 1_000
 _MOST_STATES = 300
+_MOST_STEPS = 2_000_000
 _SHOWN = 60
 _TOO_LARGE = f"unfolds to more than {_MOST_STATES} places: its repeats multiply"
 _UNREADABLE = {
@@ -59,15 +63,24 @@ def check_pattern(pattern: str) -> str | None:
 
 
 def search(pattern: str, text: str) -> tuple[int, int] | None:
-    """Find where a regular expression matches; one that can't be read doesn't.
+    """Find where a regular expression matches; one that can't be read doesn't."""
+    try:
+        (ways, repeats), compiled = _compile(pattern)
+        if ways * len(text) ** (1 + repeats) > _MOST_STEPS:
+            return search_onward(pattern, text)
+    except UnreadableError:
+        return None
+    found = compiled.search(text)
+    return found.span() if found else None
+
+
+def search_onward(pattern: str, text: str) -> tuple[int, int] | None:
+    """Find where a regular expression matches, however often `re` would have to go back.
 
     Three readings, for the machine can't go back: to the first end, from there to the furthest
     start, from there to the furthest end.
     """
-    try:
-        forward, backward = _machines(pattern)
-    except UnreadableError:
-        return None
+    forward, backward = _machines(pattern)
     reading = forward.see(text)
     end = forward.run(reading, 0, 1, anywhere=True)
     if end is None:
@@ -83,13 +96,28 @@ def _machines(pattern: str) -> tuple[Machine, Machine]:
     if len(pattern) > _LONGEST:
         raise UnreadableError(f"is longer than {_LONGEST} characters")
     try:
-        # re has no other door to the syntax of a pattern, and a second parser would differ.
-        syntax = importlib.import_module("re._parser").parse(pattern)
+        syntax = _parse(pattern)
         return _Builder(backward=False).build(syntax), _Builder(backward=True).build(syntax)
     except (re.error, OverflowError) as error:
         raise UnreadableError(f"is wrong: {error}") from error
     except RecursionError as error:
         raise UnreadableError("nests its groups too deeply") from error
+
+
+def _parse(pattern: str) -> Any:  # noqa: ANN401
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of sets that may once be nested
+        # re has no other door to the syntax of a pattern, and a second parser would differ.
+        return importlib.import_module("re._parser").parse(pattern)
+
+
+@lru_cache(maxsize=256)
+def _compile(pattern: str) -> tuple[Ways, re.Pattern[str]]:
+    """Compile a pattern that can be read, and say in how many ways `re` may read it."""
+    _machines(pattern)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return count_ways(_parse(pattern)), re.compile(pattern)
 
 
 class _Builder:
