@@ -11,7 +11,7 @@ from array import array
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count, zip_longest
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from pytest_experiment_profiler.errors import RunFolderError
 from pytest_experiment_profiler.experiment import Attempt, Dialogue, Prompt, Transcript, Turn
@@ -26,8 +26,10 @@ from pytest_experiment_profiler.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+Parsed = TypeVar("Parsed")
 
 REDACTED = "[redacted]"
 
@@ -371,20 +373,39 @@ def read_records(path: Path) -> Iterator[Record]:
         raise RunFolderError(f"{path.parent} is no whole run folder: no {path.name}") from error
 
 
+@contextmanager
+def tell_foreign(place: str) -> Iterator[None]:
+    """Raise RunFolderError where what stands at a place was written by no run."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise RunFolderError(f"{place}: not what a run writes ({what})") from error
+
+
+def parse_records(path: Path, parse: Callable[[Record], Parsed]) -> Iterator[Parsed]:
+    """Yield what the whole lines of a log say; raise RunFolderError for one that says nothing."""
+    for number, record in enumerate(read_records(path), start=1):
+        with tell_foreign(f"{path}:{number}"):
+            parsed = parse(record)
+        yield parsed
+
+
 def read_transcripts(folder: Path, *, repeats: int) -> Iterator[list[Transcript]]:
     """Yield each dialogue's transcripts (one a repeat) in dataset order, from the logs alone."""
     requests = _by_call(folder / "requests.jsonl")
     responses = _by_call(folder / "responses.jsonl")
-    for values in read_records(folder / "dialogues.jsonl"):
-        dialogue = parse_dialogue(values)
-        yield [_transcript(dialogue, repeat, requests, responses) for repeat in range(repeats)]
+    for dialogue in parse_records(folder / "dialogues.jsonl", parse_dialogue):
+        with tell_foreign(f"{folder}, calls of dialogue {dialogue.dialogue_id!r}"):
+            held = [_transcript(dialogue, repeat, requests, responses) for repeat in range(repeats)]
+        yield held
 
 
 _Calls: TypeAlias = "dict[tuple[str, int, int], Record]"
 
 
 def _by_call(path: Path) -> _Calls:
-    return {(r["dialogue_id"], r["repeat"], r["turn"]): r for r in read_records(path)}
+    return dict(parse_records(path, lambda r: ((r["dialogue_id"], r["repeat"], r["turn"]), r)))
 
 
 def _transcript(dialogue: Dialogue, repeat: int, requests: _Calls, responses: _Calls) -> Transcript:

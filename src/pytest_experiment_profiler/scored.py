@@ -13,7 +13,7 @@ from pytest_experiment_profiler.contrasts import COVERAGE, REFUSALS
 from pytest_experiment_profiler.errors import RunFolderError, UsageError
 from pytest_experiment_profiler.metrics.scores import parse_own
 from pytest_experiment_profiler.records import dialogue_record, parse_dialogue
-from pytest_experiment_profiler.runlog import read_records, read_run
+from pytest_experiment_profiler.runlog import parse_records, read_run, tell_foreign
 from pytest_experiment_profiler.statistics import Unit, join_repeats
 
 if TYPE_CHECKING:
@@ -80,14 +80,14 @@ def read_scores(folder: Path) -> RunScores:
     """Read what a run folder says of its dialogues; raise RunFolderError where it is no run."""
     run = read_run(folder)
     repeats: dict[str, list[_Repeat]] = defaultdict(list)
-    for record in read_records(folder / "scores.jsonl"):
-        repeats[record["dialogue_id"]].append(_repeat(record))
-    dialogues = map(parse_dialogue, read_records(folder / "dialogues.jsonl"))
+    for dialogue_id, repeat in parse_records(folder / "scores.jsonl", _repeat):
+        repeats[dialogue_id].append(repeat)
+    dialogues = parse_records(folder / "dialogues.jsonl", parse_dialogue)
     try:
         experiment = run["experiment"]
         settings = {key: experiment[key] for key in ("fact_mode", "detector", "refusal_patterns")}
         metrics, gates = tuple(experiment["metrics"]), experiment["gates"]
-    except KeyError as error:
+    except (KeyError, TypeError) as error:
         raise RunFolderError(f"{folder / 'run.json'} doesn't say {error}") from error
     return RunScores(
         folder=folder,
@@ -99,10 +99,10 @@ def read_scores(folder: Path) -> RunScores:
     )
 
 
-def _repeat(record: Record) -> _Repeat:
+def _repeat(record: Record) -> tuple[str, _Repeat]:
     found = [fact["found"] for fact in record["facts"]]
     refused = [refusal["label"] == "full" for refusal in record["refusal"]]
-    return _Repeat(
+    return record["dialogue_id"], _Repeat(
         complete=record["outcome"] == "ok",
         facts=(sum(found), len(found)),
         refusals=(sum(refused), len(refused)),
@@ -117,7 +117,8 @@ def _definitions_version(folder: Path, run: Record) -> object:
         sources = [json.loads(path.read_text("utf-8")), run] if path.exists() else [run]
     except (OSError, ValueError) as error:
         raise RunFolderError(f"{path} can't be read: {error}") from error
-    versions = [source["provenance"].get("definitions_version") for source in sources]
+    with tell_foreign(f"{path} and run.json"):
+        versions = [source["provenance"].get("definitions_version") for source in sources]
     return next((version for version in versions if version is not None), None)
 
 

@@ -216,3 +216,26 @@ def test_what_is_no_value_in_the_scores_is_told(shell, run_folder):
 
     assert code == 2
     assert err.startswith("scores.jsonl, dialogue d0: not the value of a metric: ")
+
+
+@pytest.mark.parametrize("name", ["dialogues", "requests", "responses", "scores"])
+@pytest.mark.parametrize("line", ["[]", "null", '"x"', "{}", '{"dialogue_id": "d0", "repeat": 0}'])
+def test_a_line_that_no_run_writes_is_told(shell, run_folder, name, line):
+    whole, folder = run_folder("a"), run_folder("b")
+    (folder / f"{name}.jsonl").write_text(f"{line}\n", "utf-8")
+
+    for words in (["summarize", "--log-dir", folder], ["compare", whole, folder]):
+        code, _, err = shell(*words)
+        assert code in {0, 2}
+        assert code == 0 or f"{name}.jsonl:1: not what a run writes" in err
+
+
+@pytest.mark.parametrize("text", ["[]", "5", "{}", '{"counts": 5}', '{"provenance": []}', "{"])
+def test_a_summary_that_no_run_writes_is_made_anew(shell, run_folder, text):
+    whole, folder = run_folder("a"), run_folder("b")
+    before = (folder / "summary.json").read_bytes()
+    (folder / "summary.json").write_text(text, "utf-8")
+
+    assert shell("compare", whole, folder).code == 2
+    assert shell("summarize", "--log-dir", folder, "--rescore").code == 0
+    assert (folder / "summary.json").read_bytes() == before

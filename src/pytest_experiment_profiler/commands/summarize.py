@@ -22,9 +22,10 @@ from pytest_experiment_profiler.reports.plain import make_plain
 from pytest_experiment_profiler.runlog import (
     encode,
     lock,
-    read_records,
+    parse_records,
     read_run,
     read_transcripts,
+    tell_foreign,
     write_whole,
 )
 from pytest_experiment_profiler.summary import (
@@ -103,7 +104,10 @@ def _read_before(folder: Path) -> Record:
         before = json.loads((folder / "summary.json").read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return before if isinstance(before, dict) else {}
+    if not isinstance(before, dict):
+        return {}
+    parts = (before.get("counts"), before.get("provenance"), before.get("comparison") or {})
+    return before if all(isinstance(part, dict) for part in parts) else {}
 
 
 def _find_comparison(before: Record, folder: Path, gates: Mapping[str, Any]) -> Comparison | None:
@@ -111,7 +115,8 @@ def _find_comparison(before: Record, folder: Path, gates: Mapping[str, Any]) -> 
     record = before.get("comparison")
     if not record or before.get("provenance", {}).get("definitions_version") != name_definitions():
         return None
-    return parse_comparison(record, folder, gates)
+    with tell_foreign(f"{folder / 'summary.json'}, its comparison"):
+        return parse_comparison(record, folder, gates)
 
 
 def _rewrite(folder: Path, scores: bytes, values: Record) -> None:
@@ -128,7 +133,7 @@ def read_summary(folder: Path, *, reused: int = 0) -> Reading:
     run = read_run(folder)
     experiment = parse_experiment(run["experiment"])
     tally = Tally(priced=run["client"] != "mock")
-    own = {(s["dialogue_id"], s["repeat"]): parse_own(s) for s in _read_scores(folder)}
+    own = _read_own(folder)
     lines: list[bytes] = []
     dialogues: dict[str, Mapping[str, float | None]] = {}
     for transcripts in read_transcripts(folder, repeats=experiment.repeats):
@@ -140,9 +145,11 @@ def read_summary(folder: Path, *, reused: int = 0) -> Reading:
     return Reading(summarize(run, tally, reused=reused), dialogues, b"".join(lines))
 
 
-def _read_scores(folder: Path) -> list[dict[str, Any]]:
+def _read_own(folder: Path) -> dict[tuple[str, int], Own]:
     path = folder / "scores.jsonl"
-    return list(read_records(path)) if path.exists() else []
+    if not path.exists():
+        return {}
+    return dict(parse_records(path, lambda s: ((s["dialogue_id"], s["repeat"]), parse_own(s))))
 
 
 def _read_gates(path: Path, summary: Summary) -> Mapping[str, Any]:

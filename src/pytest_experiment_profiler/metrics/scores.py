@@ -40,7 +40,7 @@ def parse_own(record: Record) -> Own:
     except (TypeError, ValueError) as error:
         where = f"scores.jsonl, dialogue {record['dialogue_id']}"
         raise RunFolderError(f"{where}: not the value of a metric: {error}") from error
-    return Own(values=checked, errors=record.get("metric_errors", {}))
+    return Own(values=checked, errors=dict(record.get("metric_errors", {})))
 
 
 def _fact(match: FactMatch) -> Record:
