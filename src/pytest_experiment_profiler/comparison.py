@@ -32,6 +32,7 @@ SETTINGS = {
 """What must agree for a metric to mean the same in both runs."""
 
 FEW_NAMES = 3
+RESCORING = "score both anew: experiment-profiler summarize --rescore --log-dir FOLDER"
 INTERSECTION = "--experiment-intersection, in the shell --intersection, compares what both share"
 
 
@@ -130,8 +131,8 @@ def _find_obstacles(
     _, left_out = _match(baseline, candidate)
     metrics, clashes = _agreeing_metrics(baseline, candidate, gates)
     obstacles = [*_missing(left_out), *clashes]
-    if obstacles and not (intersection and metrics):
-        advice = INTERSECTION if metrics else "summarize --rescore both"
+    if obstacles and not intersection:
+        advice = INTERSECTION if metrics else RESCORING
         raise UsageError(
             f"{candidate.folder} can't be compared with {baseline.folder}: "
             f"{'; '.join(obstacles)} ({advice})"

@@ -84,7 +84,11 @@ def test_other_definitions(shell, run_folder):
 
     assert (code, out) == (2, "")
     assert "another definitions_version" in err
-    assert "summarize --rescore both" in err
+    assert "score both anew: experiment-profiler summarize --rescore --log-dir FOLDER" in err
+    code, out, _ = shell("compare", a, b, "--intersection")
+    assert code == 0
+    assert "left out: refusal_rate was scored with another definitions_version\n" in out
+    assert out.endswith("no metric is left to compare\n")
     shell("summarize", "--log-dir", a, "--rescore")
     assert shell("compare", a, b).code == 0
 

@@ -89,12 +89,14 @@ def list_contrasts(comparison: Record) -> Iterator[str]:
         yield f"compared with {make_plain(comparison['baseline'])}: {_count_pairs(comparison)}"
     for note in comparison.get("notes", ()):
         yield f"left out: {make_plain(note)}"
-    for contrast in comparison.values():
-        if isinstance(contrast, dict) and "sentence" in contrast:
-            yield make_plain(contrast["sentence"])
-            named = [_name_some(kind, contrast[kind]) for kind in ("gained", "lost")]
-            if any(named):
-                yield make_plain(f"{contrast['metric']}: {', '.join(filter(None, named))}")
+    contrasts = [c for c in comparison.values() if isinstance(c, dict) and "sentence" in c]
+    if comparison and not contrasts:
+        yield "no metric is left to compare"
+    for contrast in contrasts:
+        yield make_plain(contrast["sentence"])
+        named = [_name_some(kind, contrast[kind]) for kind in ("gained", "lost")]
+        if any(named):
+            yield make_plain(f"{contrast['metric']}: {', '.join(filter(None, named))}")
 
 
 def _name_some(what: str, ids: Sequence[str]) -> str:
