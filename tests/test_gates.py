@@ -128,6 +128,19 @@ class TestValues:
         ]
         assert not any(result.holds for result in results)
 
+    def test_null_of_an_own_metric_says_what_is_known(self):
+        (failed,) = judge(
+            {"words": {"min": 1}},
+            metrics={"words": None},
+            intervals={"words": Absent("the metric failed")},
+        )
+        (alone,) = judge_dialogue({"dialogue": {"words": {"min": 1}}}, {"words": None})
+
+        assert failed.sentence == ("words has no value (the metric failed); its minimum of 1 fails")
+        assert alone.sentence == (
+            "words has no value (the dialogue gives none); its minimum of 1 fails"
+        )
+
     def test_a_missing_interval_fails_and_says_why(self):
         results = judge(
             {"geometric_mean": {"min_lower_bound": 0.1}, "empty_rate": {"max_upper_bound": 1}}

@@ -80,10 +80,11 @@ def judge_run(
     if not gates:
         return ()
     results: list[GateResult] = []
+    absent = {name: i.reason for name, i in intervals.items() if isinstance(i, Absent)}
     for metric, limits in gates.items():
         if metric in NOT_METRICS:
             continue
-        results += _judge_values(metric, limits, metrics, WHY_NULL)
+        results += _judge_values(metric, limits, metrics, absent | WHY_NULL)
         results += _judge_bounds(metric, limits, intervals.get(metric))
         if "no_regression" in limits and metric in metrics:
             margin = limits["no_regression"]["margin"]
@@ -105,7 +106,8 @@ def judge_dialogue(
     """Judge one dialogue's own values by the gates under `dialogue`."""
     results: list[GateResult] = []
     for metric, limits in gates.get("dialogue", {}).items():
-        results += _judge_values(metric, limits, metrics, WHY_NULL_ALONE)
+        why = {metric: "the dialogue gives none"} | WHY_NULL_ALONE
+        results += _judge_values(metric, limits, metrics, why)
     return tuple(results)
 
 
