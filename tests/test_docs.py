@@ -215,6 +215,19 @@ def test_the_readmes_conftest_works(readme, tmp_path):
     check_output(session.run("pytest --experiment=configs/sample_experiment.yaml"), ["│ words"], "")
 
 
+def test_the_results_of_the_sample_are_its_results(tmp_path):
+    blocks = read_blocks(ROOT / "docs" / "RESULTS.md")
+    shown = next(
+        block.text for block in blocks if '"dialogue_id": "chemical_storage"' in block.text
+    )
+    Session(tmp_path).run("pytest --experiment=configs/sample_experiment.yaml")
+    lines = (tmp_path / "runs" / "demo_run" / "scores.jsonl").read_text("utf-8").splitlines()
+    record, expected = json.loads(lines[2]), json.loads(shown)
+    scores = [values["refusal"][0].pop("score") for values in (record, expected)]
+    assert record == expected
+    assert scores[0] == pytest.approx(scores[1], abs=0.05)
+
+
 # --- links and picture
 
 
