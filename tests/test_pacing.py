@@ -166,12 +166,21 @@ def test_an_attempt_that_takes_too_long_is_cut():
 
 
 def test_an_attempt_that_is_cancelled_gives_its_place_back():
-    class Stopped(BaseException):
-        pass
+    door, entered = Door(), asyncio.Event()
 
-    door = Door()
-    with pytest.raises(Stopped):
-        call(Stopped(), door=door)
+    async def attempt() -> Reply:
+        entered.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def cancel() -> None:
+        work = asyncio.ensure_future(Pacing(sleep=asyncio.sleep).call(attempt, door, 600.0))
+        await entered.wait()
+        work.cancel()
+        await asyncio.wait([work])
+        assert work.cancelled()
+
+    asyncio.run(cancel())
     [(reply, error)] = door.left
     assert reply is None
     assert error is not None
