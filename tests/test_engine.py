@@ -348,25 +348,6 @@ ODD_PARTS = {
 }
 
 
-@pytest.mark.parametrize("client", [Teller, BlockingTeller])
-def test_a_client_that_exits_fails_its_dialogue_only(start, client):
-    def answer(prompt):
-        if prompt.dialogue_id == "d1":
-            raise SystemExit(3)
-        return Reply(text="kept")
-
-    run = start(client(answer))
-    assert [ts[0].text for ts in take(run)] == ["kept", "", "kept"]
-    assert run.finish().counts["errors"] == 1
-
-
-def test_a_metric_that_exits_ends_the_run_not_the_wait(start):
-    run = start(Teller(), own_metrics={"odd": lambda _: sys.exit(3)})
-    list(take(run))
-    with pytest.raises(RunFolderError, match="the run broke off: SystemExit: 3"):
-        run.finish()
-
-
 @pytest.mark.parametrize("parts", ODD_PARTS.values(), ids=list(ODD_PARTS))
 def test_odd_parts_of_a_reply_lose_no_answer(start, parts):
     run = start(Teller(lambda _: Reply(text="kept", **parts)))
