@@ -334,6 +334,34 @@ def test_a_date_to_wait_for_is_seconds_from_now(environment, form):
     assert 3500 < error.retry_after_s <= 3600
 
 
+def tell_limit(limit, remaining, reset):
+    start = "anthropic_ratelimit_requests"
+    return {f"{start}_limit": limit, f"{start}_remaining": remaining, f"{start}_reset": reset}
+
+
+def test_a_rate_limit_is_read_from_the_headers(environment):
+    headers = tell_limit("50", "7", "2000-01-01T00:00:00Z")
+    error, _ = ask_once(fail(429, "rate_limit_error", "x", **headers), environment=environment)
+    assert error.limits == (("requests", 50.0, 7.0, 0.0),)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        ("0", "0", "2000-01-01T00:00:00Z"),
+        ("50", "-1", "2000-01-01T00:00:00Z"),
+        ("50", "51", "2000-01-01T00:00:00Z"),
+        ("nan", "nan", "2000-01-01T00:00:00Z"),
+        ("many", "few", "soon"),
+        ("50", "7", "2000-01-01T00:00:00"),
+    ],
+)
+def test_a_rate_limit_that_can_be_none_is_left_out(environment, told):
+    answer = fail(429, "rate_limit_error", "x", **tell_limit(*told))
+    error, _ = ask_once(answer, environment=environment)
+    assert error.limits == ()
+
+
 def test_a_proxys_page_is_an_error_that_shows_it(environment):
     answer = Answer(body=HTML, status=502, headers={"content-type": "text/html"})
     error, _ = ask_once(answer, environment=environment)

@@ -195,7 +195,7 @@ def _read_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
             reset_s = (reset - datetime.now(UTC)).total_seconds()
         except (KeyError, ValueError, TypeError):
             continue
-        if 0 <= remaining <= limit < float("inf"):
+        if 0 <= remaining <= limit and 0 < limit < float("inf"):
             limits.append(RateLimit(kind, limit, remaining, max(0.0, reset_s)))
     return tuple(limits)
 
