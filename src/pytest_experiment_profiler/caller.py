@@ -43,6 +43,7 @@ class Progress:
     write_error: str | None = None
     reused: int = 0
     ended: int = 0
+    taken_over: int = 0
     errors: int = 0
     unreachable_since: float | None = None
 

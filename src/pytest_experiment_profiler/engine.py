@@ -185,7 +185,7 @@ class Run:
     def standing(self) -> Standing:
         """Tell how far the run is."""
         total, ended = self.record["selection"]["selected"], self.progress.ended
-        elapsed_s = time.monotonic() - self._started
+        elapsed_s, held = time.monotonic() - self._started, ended - self.progress.taken_over
         money = [ledger for ledger in self.ledgers if ledger.usd is not None]
         return Standing(
             total=total,
@@ -195,7 +195,7 @@ class Run:
             refusals_429=self.admission.refusals,
             spent_usd=money[0].spent.usd if money else None,
             budget_usd=money[0].usd if money else None,
-            eta_s=elapsed_s / ended * (total - ended) if ended else None,
+            eta_s=elapsed_s / held * (total - ended) if held else None,
         )
 
     def stop(self, reason: str) -> None:
@@ -342,6 +342,9 @@ class Run:
             self.progress.save(write)
             self.progress.errors += transcript.outcome == "error"
         self.progress.ended += 1
+        if self._recall is not None:
+            turns = [turn for transcript in transcripts for turn in transcript.turns]
+            self.progress.taken_over += all(turn.reused for turn in turns)
         self._handover.put(number, transcripts)
 
     def _measure(self, transcripts: Sequence[Transcript]) -> list[Own]:

@@ -6,9 +6,14 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+from pytest_experiment_profiler.clients.mock import MockClient
+from pytest_experiment_profiler.launch import Setting, start_run
+from pytest_experiment_profiler.loop import LoopThread
+from pytest_experiment_profiler.manifest import check_manifest
 from pytest_experiment_profiler.reports.progress import SETTLE_S
 from tests.builders import write_project
 
@@ -147,3 +152,22 @@ def test_the_shell_shows_a_bar_and_takes_it_away(tmp_path):
     out, err = off_terminal(words, tmp_path)
     assert not LINE.search(out)
     assert 1 <= len(LINE.findall(err)) <= 9
+
+
+def test_what_is_taken_over_makes_no_guess_of_the_rest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    manifest = write_project(tmp_path / "p", 3)
+    setting = Setting(
+        client=MockClient(manifest.parent / "demo_data" / "mock_responses.json"),
+        base_url=None,
+        why="asked for",
+        output=tmp_path / "runs",
+        loop=LoopThread(),
+        own_metrics={},
+    )
+    for resume, guesses in [(False, True), (True, False)]:
+        run = start_run(check_manifest(manifest, tmp_path), replace(setting, resume=resume))
+        assert len(list(run.take_transcripts())) == 3
+        assert (run.standing().eta_s is not None) == guesses
+        run.finish()
+    setting.loop.close()
