@@ -70,19 +70,15 @@ def split_ids(arguments: Sequence[str], positional: Iterable[str], here: Path) -
 def choose_layout(config: Any, path: Path, names: Mapping[str, list[str]]) -> str:  # noqa: ANN401
     """Choose between one item an experiment and one item a dialogue; `config` is pytest's.
 
-    Editors keep one result a node id, so with subtests they could show green over red; and what
-    names dialogues needs items to name.
+    VS Code keeps the first result of a node id, so with subtests it would show green over red,
+    whatever is asked for; and what names dialogues needs items to name.
     """
-    if str(path.resolve()) in names:
+    if str(path.resolve()) in names or config.pluginmanager.hasplugin("vscode_pytest"):
         return "tree"
     asked = config.getoption("--experiment-layout") or config.getini("experiment_layout")
     if asked != "auto":
         return str(asked)
-    editor = (
-        config.pluginmanager.hasplugin("vscode_pytest")
-        or "TEAMCITY_VERSION" in os.environ
-        or config.getoption("teamcity", 0)
-    )
+    editor = "TEAMCITY_VERSION" in os.environ or config.getoption("teamcity", 0)
     narrowed = any(config.getoption(option, None) for option in _TREE_OPTIONS)
     deselected = any("::" in text for text in config.getoption("deselect", None) or ())
     return "tree" if editor or narrowed or deselected else "subtests"

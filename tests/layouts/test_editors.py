@@ -196,6 +196,15 @@ def test_run_one(code):
     assert code.project.partial_summary()["status"] == "partial"
 
 
+def test_a_forced_layout_shows_no_green_over_red(project):
+    project.fail("d4")
+    code = Code(project, "experiments", "--experiment-layout=subtests")
+    outcomes = code.execute(*code.discover())
+    assert [name.rpartition("::")[2] for name, kind in outcomes.items() if kind != "success"] == [
+        "d4"
+    ]
+
+
 def test_a_setting_that_names_a_manifest(project):
     code = Code(project, f"--experiment={MANIFEST}")
     tree = code.discover()
