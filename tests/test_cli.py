@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -214,6 +216,28 @@ def test_summarize_tells_a_broken_run_json(shell, tmp_path, content):
     code, _, err = shell("summarize", "--log-dir", tmp_path)
     assert code == 2
     assert "run.json" in err
+
+
+def test_a_dialogue_that_breaks_a_gate_is_told_like_one_that_failed(shell, tmp_path):
+    rows = [
+        {"dialogue_id": name, "user": "Why?", "required_facts": ["rain"]}
+        for name in ("good", "\u202ebad\x9b31m")
+    ]
+    answers = {"good": "Rain.", "\u202ebad\x9b31m": "Sun \x1b[31m."}
+    gates = {"dialogue": {"fact_coverage": {"min": 0.5}}}
+    manifest = write_project(tmp_path, rows, answers, gates=gates)
+    code, _, err = shell("run", "--config", manifest)
+    assert code == 1
+    assert [line for line in err.splitlines() if not re.search("eta|latency", line)] == [
+        r"dialogue \u202ebad\x9b31m",
+        f"{manifest.parent / 'demo_data' / 'dialogues.json'}:3",
+        "turn 0, user: Why?",
+        r"answer: Sun \x1b[31m.",
+        "✗ rain",
+        "gate: fact_coverage 0.0000 is below its minimum of 0.5",
+        f"log: {Path('runs') / 'demo_run' / 'responses.jsonl'}:2",
+        "",
+    ]
 
 
 # --- schema

@@ -532,7 +532,7 @@ def test_a_full_disk_ends_the_run_and_names_what_was_lost(start):
         outcomes = [transcript.outcome for transcript in held]
         with pytest.raises(RunFolderError) as caught:
             run.finish()
-    assert run.find_line(held[5]) is None
+    assert run.find_log(held[5]).endswith("responses.jsonl")
     assert outcomes == ["ok"] * 5 + ["error"] + ["not_run"] * 44
     assert "File too large; missing there: the answer of d5, turn 0, repeat 0" in str(caught.value)
     assert [line["dialogue_id"] for line in read_log(run, "responses")] == [

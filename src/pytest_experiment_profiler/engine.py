@@ -165,12 +165,17 @@ class Run:
         self._taken.add(number)
         return transcripts
 
-    def find_line(self, transcript: Transcript) -> int | None:
-        """Tell in which line of responses.jsonl a transcript's last call is going to stand."""
+    def find_log(self, transcript: Transcript) -> str:
+        """Name responses.jsonl, with the line in which a transcript's last call is going to stand.
+
+        Without, where an earlier dialogue is not done yet or answers could not be written.
+        """
+        path = self.folder / "responses.jsonl"
         if self.progress.lost_answers:
-            return None
+            return str(path)
         number = self._numbers[transcript.dialogue.dialogue_id]
-        return self._handover.find_line(number, transcript.repeat)
+        line = self._handover.find_line(number, transcript.repeat)
+        return f"{path}:{line}" if line else str(path)
 
     @property
     def is_taken(self) -> bool:

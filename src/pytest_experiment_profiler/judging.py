@@ -11,7 +11,7 @@ import pytest
 
 from pytest_experiment_profiler.errors import ExperimentError
 from pytest_experiment_profiler.properties import describe_item, find_place
-from pytest_experiment_profiler.reports.failure import explain_failure
+from pytest_experiment_profiler.reports.failure import explain_failure, list_failed
 from pytest_experiment_profiler.reports.plain import make_plain
 from pytest_experiment_profiler.reports.progress import StatusLine
 
@@ -150,11 +150,10 @@ def _open_status(config: pytest.Config) -> StatusLine:
 
 def judge_dialogue(item: pytest.Item, run: Run, transcripts: list[Transcript]) -> None:
     """Fail or skip the current test where a dialogue errored, broke a gate or was not run."""
-    failures = [transcript for transcript in transcripts if transcript.outcome == "error"]
     gates = tuple(result.sentence for result in run.judge(transcripts))
-    shown = failures or (transcripts[-1:] if gates else [])
-    if shown:
-        texts = [explain_failure(t, find_place(item, run, t), gates) for t in shown]
+    failed = list_failed(transcripts, gates)
+    if failed:
+        texts = [explain_failure(t, find_place(item, run, t), gates) for t in failed]
         pytest.fail("\n\n".join(texts), pytrace=False)
     left = [transcript.not_run for transcript in transcripts if transcript.not_run]
     if left:
@@ -176,7 +175,8 @@ def close_run(file: pytest.Module, run: Run) -> list[str]:
 
     A whole run whose gates no item judged, because it was not selected, breaks them here.
     """
-    if run.summary is not None:
+    is_judged = run.summary is not None
+    if is_judged:
         return []
     if not run.is_taken:
         run.stop("interrupted")

@@ -25,10 +25,9 @@ def find_place(item: pytest.Item, run: Run, transcript: Transcript) -> Place:
     """Tell how to run a dialogue again, and where its last call stands in the logs."""
     file = os.path.relpath(item.path, item.config.invocation_params.dir)
     name = name_node(transcript.dialogue.dialogue_id)
-    line, log = run.find_line(transcript), run.folder / "responses.jsonl"
     return Place(
         rerun=f"{file}::{run.experiment.experiment_id}::{name}",
-        log=f"{log}:{line}" if line else str(log),
+        log=run.find_log(transcript),
     )
 
 

@@ -26,8 +26,8 @@ from pytest_experiment_profiler.loop import LoopThread
 from pytest_experiment_profiler.metrics.definitions import name_definitions
 from pytest_experiment_profiler.models import find_deprecation
 from pytest_experiment_profiler.plan import plan_run
-from pytest_experiment_profiler.reports.failure import explain_failure
-from pytest_experiment_profiler.reports.plain import make_line, make_plain
+from pytest_experiment_profiler.reports.failure import Place, explain_failure, list_failed
+from pytest_experiment_profiler.reports.plain import make_plain
 from pytest_experiment_profiler.reports.progress import show_bar
 from pytest_experiment_profiler.scored import find_baseline
 
@@ -117,13 +117,11 @@ def _follow(run: Run) -> None:
     try:
         with show_bar(sys.stderr) as show:
             for transcripts in run.take_transcripts(lambda: show(run.standing())):
-                for transcript in transcripts:
-                    if transcript.outcome == "error":
-                        say(explain_failure(transcript) + "\n", sys.stderr)
-                for gate in run.judge(transcripts):
-                    name = make_line(transcripts[0].dialogue.dialogue_id)
-                    say(f"dialogue {name}: gate: {gate.sentence}", sys.stderr)
-                    run.broken_gates += 1
+                gates = tuple(gate.sentence for gate in run.judge(transcripts))
+                run.broken_gates += len(gates)
+                for transcript in list_failed(transcripts, gates):
+                    place = Place(log=run.find_log(transcript))
+                    say(explain_failure(transcript, place, gates) + "\n", sys.stderr)
     except KeyboardInterrupt:
         run.stop(INTERRUPTION)
 

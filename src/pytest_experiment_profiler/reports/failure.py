@@ -31,6 +31,12 @@ class Place:
     log: str | None = None
 
 
+def list_failed(transcripts: list[Transcript], gates: tuple[str, ...]) -> list[Transcript]:
+    """List the repeats of a dialogue to be told of: those that errored, or one that broke gates."""
+    errors = [transcript for transcript in transcripts if transcript.outcome == "error"]
+    return errors or (transcripts[-1:] if gates else [])
+
+
 def explain_failure(
     transcript: Transcript, place: Place | None = None, gates: tuple[str, ...] = ()
 ) -> str:
