@@ -32,7 +32,7 @@ def show_runs(terminalreporter: pytest.TerminalReporter, folders: list[Path]) ->
             _show_run(terminalreporter, folder, summary)
         _write_page(terminalreporter, folder, several=len(folders) > 1)
         if on_github:
-            _write_step_summary(folder, summary)
+            _write_step_summary(terminalreporter, folder, summary)
     if on_github:
         for line in _list_annotations(terminalreporter.config):
             terminalreporter.write_line(line)
@@ -75,7 +75,9 @@ def _write_page(terminalreporter: pytest.TerminalReporter, folder: Path, *, seve
             terminalreporter.write_line(f"page: {page}")
 
 
-def _write_step_summary(folder: Path, summary: dict[str, Any]) -> None:
+def _write_step_summary(
+    terminalreporter: pytest.TerminalReporter, folder: Path, summary: dict[str, Any]
+) -> None:
     """Add a run to the summary of a GitHub Actions step."""
     target = os.environ.get("GITHUB_STEP_SUMMARY")
     if not target:
@@ -84,9 +86,12 @@ def _write_step_summary(folder: Path, summary: dict[str, Any]) -> None:
     from pytest_experiment_profiler.runlog import read_records  # noqa: PLC0415
 
     scores = folder / "scores.jsonl"
-    text = render_markdown(summary, read_records(scores) if scores.exists() else ())
-    with Path(target).open("a", encoding="utf-8") as file:
-        file.write(text + "\n")
+    try:
+        text = render_markdown(summary, read_records(scores) if scores.exists() else ())
+        with Path(target).open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+    except (OSError, ExperimentError) as error:
+        terminalreporter.write_line(f"no step summary: {error}", red=True)
 
 
 def _list_annotations(config: pytest.Config) -> Iterator[str]:

@@ -98,6 +98,14 @@ def test_the_step_summary_grows_by_each_run(workflow, layout):
     assert text.count("### Experiment `demo_run`") == 2
 
 
+def test_a_step_summary_that_cannot_be_written_is_told(workflow, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(workflow.path / "none" / "step.md"))
+    result = workflow.run(MANIFEST)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["no step summary: *none*step.md*"])
+    assert len(list_errors(result)) == 4
+
+
 def test_outside_of_a_workflow_nothing_is_written(workflow, monkeypatch, layout):
     monkeypatch.delenv("GITHUB_ACTIONS")
     assert list_errors(workflow.run(MANIFEST, layout)) == []
