@@ -20,7 +20,8 @@ def start_grader(config: pytest.Config) -> None:
     pytest takes DIR of `--submission DIR` for a test path: what lies in it would come first.
     """
     words = map(os.fspath, config.invocation_params.args)
-    named = any(os.path.realpath(word) == str(GRADER) for word in words if word[:1] != "-")
+    folders = (word for word in words if word[:1] != "-" and "::" not in word)
+    named = any(os.path.realpath(word) == str(GRADER) for word in folders)
     if not named or sys.flags.isolated:
         return
     spec = importlib.util.spec_from_file_location("grader_entry", GRADER / "entry.py")

@@ -80,10 +80,16 @@ class ExperimentNode(pytest.Class):
         lines = name_dialogues(file)
         chosen = file.config.stash.get(CHOSEN, {}).get(str(self.path.resolve()))
         wanted = None if chosen is None else self._own_names(file, chosen, lines)
+        fixtures = None
         for name, (dialogue_id, line) in lines.items():
             if wanted is None or name in wanted:
-                item = DialogueItem.from_parent(self, name=name, callobj=hold_dialogue)
+                item = DialogueItem.from_parent(
+                    self, name=name, callobj=hold_dialogue, fixtureinfo=fixtures
+                )
                 item.dialogue_id, item.line = dialogue_id, line
+                # Looking fixtures up is a third of collecting; those of a test with parameters
+                # are shared, too.
+                fixtures = getattr(item, "_fixtureinfo", None)
                 yield item
         gates = ["gates" if "gates" not in lines else "gates (run)"]
         for name in gates if file.checked.experiment.gates else []:
