@@ -240,6 +240,20 @@ def test_a_dialogue_that_breaks_a_gate_is_told_like_one_that_failed(shell, tmp_p
     ]
 
 
+BROKEN = {"[]": ":1: not a record", "x": ":1: not a JSON line", "{}": "a line of its logs lacks"}
+
+
+@pytest.mark.parametrize("name", ["requests", "responses", "dialogues", "scores"])
+@pytest.mark.parametrize("line", BROKEN)
+def test_summarize_tells_a_broken_line(shell, sample, name, line):
+    shell("run", "--config", sample, "--output-dir", sample.parent)
+    folder = sample.parent / "demo_run"
+    (folder / f"{name}.jsonl").write_text(f"{line}\n", "utf-8")
+    code, _, err = shell("summarize", "--log-dir", folder)
+    assert code == 2
+    assert BROKEN[line] in err
+
+
 # --- schema
 
 

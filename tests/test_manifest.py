@@ -69,6 +69,13 @@ def test_a_number_beyond_all_bounds_is_out_of_range(tmp_path):
         load_experiment(write_project(tmp_path, repeats=10**400))
 
 
+def test_a_manifest_that_is_not_there_is_told_with_the_nearest_name(tmp_path):
+    manifest = write_project(tmp_path)
+    with pytest.raises(ManifestError) as caught:
+        load_experiment(manifest.with_name("dmo_experiment.yaml"))
+    assert str(caught.value).endswith(f"(did you mean {manifest.name!r}?)")
+
+
 @pytest.mark.parametrize("key", ["dataset_path", "mock_responses"])
 @pytest.mark.parametrize("text", ["a\x00b.json", "x" * 5000, "\x1b[31mred.json"])
 def test_a_path_that_no_file_can_have_is_reported_plainly(tmp_path, key, text):

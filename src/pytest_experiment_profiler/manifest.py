@@ -99,7 +99,9 @@ def _read_document(path: Path) -> documents.Document:
         place, message = documents.find_bad_text(path)
         raise ManifestError([Problem(path, *place, message)]) from error
     except OSError as error:
-        message = f"can't be read: {error.strerror or error}"
+        missing = isinstance(error, FileNotFoundError)
+        hint = validation.find_near(path.name, _names(path.parent)) if missing else ""
+        message = f"can't be read: {error.strerror or error}{hint}"
         raise ManifestError([Problem(path, 1, 1, message)]) from error
 
 
@@ -138,13 +140,16 @@ def _find(
     if not isinstance(text, str) or not text.strip():
         return None, []
     tried = list(dict.fromkeys([path.parent / text, fallback / text]))
+    denied = ""
     for candidate in tried:
         try:
             if candidate.is_file():
                 return Path(candidate.resolve()), []
-        except (OSError, ValueError):
-            break
-    if any(_is_folder(candidate) for candidate in tried):
+        except (OSError, ValueError) as error:
+            denied = f" ({getattr(error, 'strerror', None) or error})"
+    if denied:
+        hint = denied
+    elif any(_is_folder(candidate) for candidate in tried):
         hint = " (it is a folder)"
     else:
         hint = validation.find_near(Path(text).name, _names(tried[0].parent))

@@ -365,12 +365,21 @@ def read_records(path: Path) -> Iterator[Record]:
             for number, line in enumerate(file, start=1):
                 if not line.endswith(b"\n"):
                     return
-                try:
-                    yield json.loads(line)
-                except ValueError as error:
-                    raise RunFolderError(f"{path}:{number}: not a JSON line: {error}") from error
+                yield _read_record(line, f"{path}:{number}")
     except FileNotFoundError as error:
         raise RunFolderError(f"{path.parent} is no whole run folder: no {path.name}") from error
+    except OSError as error:
+        raise RunFolderError(f"{path} can't be read: {error.strerror or error}") from error
+
+
+def _read_record(line: bytes, place: str) -> Record:
+    try:
+        values: Record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise RunFolderError(f"{place}: not a JSON line: {error}") from error
+    if not isinstance(values, dict):
+        raise RunFolderError(f"{place}: not a record")
+    return values
 
 
 @contextmanager
