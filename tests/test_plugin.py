@@ -300,9 +300,22 @@ def test_two_manifests_with_one_id_do_not_share_a_folder(project):
     result.assert_outcomes(passed=1, errors=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
-        ["*twin_experiment.yaml:*'demo_run' is taken by *demo_experiment.yaml*"]
+        ["*twin_experiment.yaml:1:16: experiment_id 'demo_run' is taken by *demo_experiment.yaml*"]
     )
     check_clean(result)
+
+
+def test_an_id_that_is_taken_is_told_beside_other_problems(project):
+    text = (project.path / MANIFEST).read_text("utf-8") + "modle: x\n"
+    (project.path / "experiments" / "twin_experiment.yaml").write_text(text, "utf-8")
+    result = project.runpytest("experiments")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*twin_experiment.yaml:1:16: experiment_id 'demo_run' is taken by *",
+            "*twin_experiment.yaml:*:1: unknown key 'modle' (did you mean 'model'?)*",
+        ]
+    )
 
 
 def test_a_dataset_that_breaks_after_collection_is_told(project):

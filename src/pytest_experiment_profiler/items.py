@@ -38,16 +38,14 @@ class ManifestFile(pytest.Module):
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         """Check the manifest and its dataset, and yield its experiment."""
-        root = self.config.rootpath
+        root, taken = self.config.rootpath, self.session.stash.setdefault(MANIFESTS, {})
         try:
             self.own_metrics = orders.find_own_metrics(self.ihook)
-            self.checked = manifest.check_manifest(self.path, root, self.own_metrics)
+            self.checked = manifest.check_manifest(self.path, root, self.own_metrics, taken)
         except (ManifestError, UsageError) as error:
             raise self.CollectError(make_plain(str(error))) from None
         name = self.checked.experiment.experiment_id
-        first = self.session.stash.setdefault(MANIFESTS, {}).setdefault(name, self.path)
-        if first != self.path:
-            raise self.CollectError(f"{self.path}: experiment_id {name!r} is taken by {first}")
+        taken[name] = self.path
         chosen = self.config.stash.get(CHOSEN, {})
         if choose_layout(self.config, self.path, chosen) == "tree":
             yield ExperimentNode.from_parent(self, name=name)

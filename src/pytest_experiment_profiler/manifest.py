@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pytest_experiment_profiler import dialogues, documents, validation
@@ -37,11 +38,17 @@ class Checked:
         return _stamp(self.experiment.dataset_path) == self.stamp
 
 
-def check_manifest(path: Path, fallback: Path, own_metrics: Iterable[str] = ()) -> Checked:
+def check_manifest(
+    path: Path,
+    fallback: Path,
+    own_metrics: Iterable[str] = (),
+    taken: Mapping[str, Path] = MappingProxyType({}),
+) -> Checked:
     """Read a manifest and look through its dataset.
 
     Paths in it are tried relative to its folder, then to `fallback`; its gates may name
-    `own_metrics`, too. Raise ManifestError with all problems of both files.
+    `own_metrics`, too; `taken` are the ids of other manifests. Raise ManifestError with all
+    problems of both files.
     """
     document = _read_document(path)
     faults = [*document.faults, *validation.check(document.values, "manifest")]
@@ -49,6 +56,7 @@ def check_manifest(path: Path, fallback: Path, own_metrics: Iterable[str] = ()) 
         raise ManifestError(_problems(path, document, faults))
     values = document.values
     faults += [*_metric_faults(values), *_temperature_faults(values)]
+    faults += _find_taken(values.get("experiment_id"), path, taken)
     faults += find_unknown(values.get("gates"), {*METRIC_NAMES, *METRICS, *own_metrics})
     dataset, missing = _find(values.get("dataset_path"), "dataset_path", path, fallback)
     faults += missing
@@ -112,6 +120,15 @@ def _problems(
     told = (f for f in faults if f in document.faults or f.steps not in unread)
     placed = sorted({(document.place(fault), fault.message) for fault in told})
     return [Problem(path, place.line, place.column, message) for place, message in placed]
+
+
+def _find_taken(
+    experiment_id: object, path: Path, taken: Mapping[str, Path]
+) -> Iterator[documents.Fault]:
+    first = taken.get(experiment_id) if isinstance(experiment_id, str) else None
+    if first not in {None, path}:
+        message = f"experiment_id {experiment_id!r} is taken by {first}: each needs its own"
+        yield documents.Fault(("experiment_id",), message)
 
 
 def _metric_faults(values: Mapping[str, Any]) -> Iterator[documents.Fault]:
