@@ -52,7 +52,7 @@ def summarize_folder(options: argparse.Namespace) -> int:
     try:
         return _summarize(options, options.log_dir)
     except KeyError as error:
-        lack = f"its run.json or a line of its logs lacks {error}"
+        lack = f"its run.json lacks {error}"
         raise RunFolderError(
             f"{options.log_dir} is no run folder of this version: {lack}"
         ) from error
