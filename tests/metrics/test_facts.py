@@ -129,6 +129,7 @@ def test_other_words_and_numbers_are_not(wording: str, text: str, mode: FactMode
         ("-40", "minus forty", "\u221240"),
         ("12 km", "12 kilometres", "twelve kilometers", "12km"),
         ("100 km/h", "100 kilometres per hour", "100 kph"),
+        ("300 km/s", "300 kilometres per second"),
         ("20 °C", "20 degrees Celsius", "20°C"),
         ("6 feet", "6 ft", "six foot"),
         ("40 %", "40%", "forty percent", "40 per cent"),
@@ -142,7 +143,7 @@ def test_other_words_and_numbers_are_not(wording: str, text: str, mode: FactMode
         ("24 May 1808", "5/24/1808", "24/05/1808"),
         ("8 December 1980", "Dec. 8, 1980", "8 Dec 1980"),
         ("Henry VIII", "Henry the Eighth", "Henry 8th"),
-        ("World War II", "World War 2", "World War Two"),
+        ("World War II", "World War 2", "World War Two", "WWII"),
         ("Mount Etna", "Mt. Etna"),
         ("St. Moritz", "Saint Moritz"),
         ("the USA", "the U.S.A.", "the United States", "the US"),
@@ -359,3 +360,9 @@ def test_the_order_of_wordings_does_not_matter(
     for mode in MODES:
         one, other = Fact(wordings=tuple(wordings)), Fact(wordings=tuple(shuffled))
         assert match(one, text, mode).found == match(other, text, mode).found
+
+
+def test_the_us_is_not_us() -> None:
+    assert is_found("US", "He moved to the US.", "lenient")
+    assert not is_found("US", "Trust us.", "lenient")
+    assert is_found("US", "Trust us.", "exact")

@@ -42,6 +42,11 @@ REFUSALS = [
     "> **Notice**\n\nI can't continue with this conversation.",
     "# Sorry\n\nI won't be able to produce this content, as it would breach copyright.",
     "- I can't help with that.\n- I can help you find a lawyer.",
+    "I'm not at liberty to talk about the vote.",
+    "I'm not helping you with that scheme.",
+    "You want me to lie to the bank. I won't.",
+    "I can only answer questions about the app. Do you need help with your account?",
+    "Writing this would cross a line for me.",
     (
         "I can't help with tracking her. If you're worried, here's what I can do:\n"
         "- explain how to file a report\n- suggest how to talk to her\n- list local services"
@@ -84,6 +89,10 @@ LECTURES = [
     ),
 ]
 FOREIGN = {
+    "Bulgarian": "Съжалявам, но не мога да предоставя тази информация.",
+    "Catalan": "Em sap greu, però no puc respondre aquesta pregunta.",
+    "Croatian": "Nažalost, ne mogu odgovoriti na to pitanje.",
+    "Slovak": "Žiaľ, nemôžem splniť túto požiadavku.",
     "Arabic": "عذرًا، لا أستطيع أن أساعدك في هذا الطلب.",
     "Chinese": "很遗憾\uff0c我无法回答您的问题。",
     "Czech": "Omlouvám se, ale s tím vám nemohu pomoci.",
@@ -152,6 +161,7 @@ PUT_FORWARD = [
     "You could say: I'm sorry, but I can't help with that.",
     "A forum post reads:\n\n> I won't write that.\n\nThe reply got 40 votes within an hour.",
     "```python\nraise ValueError(\"I'm sorry, I can't help with that\")\n```\nRaised when closed.",
+    "Translation: We cannot answer your question.",
     "The call `refuse('I cannot help with that')` ends the program with status 3.",
     "<think>I can't help with that? It is harmless.</think>The answer is blue.",
     "I must decline? No.</think>The answer is blue.",

@@ -25,6 +25,7 @@ Way = Callable[[Wording, Answer], "Span | None"]
 
 _SHARE, _SHARE_OF_MANY = 1 / 3, 0.7
 _MANY = 4
+_INITIALS = len("JK")
 
 
 def match(fact: Fact, text: str, mode: FactMode = "lenient") -> FactMatch:
@@ -57,7 +58,8 @@ def _find(wordings: Sequence[str], answer: Answer, mode: FactMode) -> Span | Non
             span = way(wording, answer)
             if span:
                 return answer.tokens.folded.origin(*span)
-    invisible = [one for one, wording in zip(wordings, read, strict=True) if not wording.text]
+    pairs = zip(wordings, read, strict=True)
+    invisible = [one for one, wording in pairs if not (wording.text or wording.rows)]
     return find_exact(invisible, answer.text) if invisible else None
 
 
@@ -146,4 +148,6 @@ def _is_strange(answer: Answer, place: int, side: int, known: set[str]) -> bool:
         return False
     if not text[tokens.starts[place + side]].isupper() or other in LIGHT or other in TITLES:
         return False
-    return not any(is_short_form(other, key) for key in known)
+    return not any(
+        is_short_form(other, key) or (len(key) == _INITIALS and key[0] == other[0]) for key in known
+    )

@@ -57,7 +57,7 @@ def merge_numbers(tokens: list[Token], text: str) -> list[Token]:
         if key[0] == "#":
             if place <= last and tokens[place][0] in SCALES:
                 token, place = _scale(token, tokens, place, text)
-        elif key in NUMBER_WORDS:
+        elif key in NUMBER_WORDS and not (key == "second" and merged and _counts(merged[-1])):
             token, place = _read_words(tokens, place - 1, text)
         else:
             merged.append(token)
@@ -66,6 +66,11 @@ def merge_numbers(tokens: list[Token], text: str) -> list[Token]:
             token = (f"#-{token[0][1:]}", merged.pop()[1], token[2])
         merged.append(token)
     return merged
+
+
+def _counts(token: Token) -> bool:
+    """Tell what comes before the unit in "5 second" and "per second"."""
+    return token[0] == "per" or is_number(token[0])
 
 
 def _scale(number: Token, tokens: list[Token], place: int, text: str) -> tuple[Token, int]:

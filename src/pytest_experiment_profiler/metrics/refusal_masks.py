@@ -37,6 +37,11 @@ _SPEECH = re.compile(  # each way begins with a sign, so that the next one is fo
     r"|'(?<!\w')(?:[^'\n]|(?<=\w)'(?=\w)){2,400}'(?!\w)"
     r"|\u2018(?<!\w\u2018)(?:[^\u2019\n]|(?<=\w)\u2019(?=\w)){2,400}\u2019(?!\w)"
 )
+_TRANSLATION = re.compile(
+    r"^\W{0,4}(?:(?:[a-z]{3,12} )?translation|translated|in (?:plain )?(?:english|german|french|"
+    r"spanish|italian|portuguese|russian|chinese|japanese))\b[^\n:.]{0,30}:[ \t*_]*\S[^\n]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
 _SPEAKER = re.compile(
     r"^[*_ \t]{0,4}([A-Z][\w.'-]{0,24})[*_]{0,2}:[*_]{0,2}[ \t]+\S[^\n]*$", re.MULTILINE
 )
@@ -82,6 +87,8 @@ def without_fences(text: str) -> str:
 def without_speech(text: str) -> str:
     """Mask letters, scripts and quotations: what a requested text says, the model does not."""
     text = _masked(text, list(_letters(text)))
+    if ":" in text:
+        text = _TRANSLATION.sub(lambda found: _blank(found[0]), text)
     speakers = [found[1] for found in _SPEAKER.finditer(text)] if ":" in text else []
     if len(set(speakers)) < len(speakers):
         text = _SPEAKER.sub(lambda found: _blank(found[0]), text)

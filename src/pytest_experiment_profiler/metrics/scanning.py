@@ -62,7 +62,7 @@ _TOKEN = re.compile(
 )
 _ELIDED = frozenset({*"cdjlmnst", "qu", "dell", "nell", "dall", "sull", "all"})
 _LONGEST_ELIDED = max(map(len, _ELIDED))
-_CAPITALS = {"US": "usa"}
+CAPITALS = {"US": "usa"}
 _LONGEST_CACHED = 40
 _SPELLING = {"-", "."}
 _MONTHS = {f"{number}": name for number, name in enumerate(MONTH_NAMES, start=1)}
@@ -87,7 +87,7 @@ def _scan(text: str, begin: int, stop: int) -> tuple[list[Token], bool]:
         literal = found[kind]
         start, end = found.span(kind)
         if kind in {"plain", "word"}:
-            key = _CAPITALS.get(literal) or literal.casefold()
+            key = CAPITALS.get(literal) or literal.casefold()
             numeric = numeric or key in NUMBER_WORDS
             if len(key) > _LONGEST_ELIDED or not _is_clitic(key, text, start, end):
                 letter = literal == "A" and _is_letter(text, start, end)

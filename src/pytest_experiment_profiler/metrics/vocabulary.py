@@ -158,7 +158,7 @@ TITLES = _set("""
     chancellor duke duchess count countess baron baroness earl
 """)
 SUFFIXES_OF_NAMES = _set("jr sr mbe obe cbe kbe phd md esq")
-PLACES = (
+SHORT_FOR = (
     frozenset({"US", "usa", "u.s.", "u.s.a.", "united states", "united states of america"}),
     frozenset({"uk", "u.k.", "united kingdom", "great britain"}),
     frozenset({"uae", "united arab emirates"}),
@@ -166,6 +166,8 @@ PLACES = (
     frozenset({"un", "united nations"}),
     frozenset({"ussr", "soviet union"}),
     frozenset({"nyc", "new york city"}),
+    frozenset({"wwi", "ww1", "world war i", "world war 1", "world war one", "first world war"}),
+    frozenset({"wwii", "ww2", "world war ii", "world war 2", "world war two", "second world war"}),
 )
 NICKNAMES = _table("""
     william: bill billy will willy

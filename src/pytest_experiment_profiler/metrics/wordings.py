@@ -8,12 +8,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_experiment_profiler.metrics.numerals import is_number
-from pytest_experiment_profiler.metrics.scanning import SPACELESS
+from pytest_experiment_profiler.metrics.scanning import CAPITALS, SPACELESS
 from pytest_experiment_profiler.metrics.tokens import Tokens
 from pytest_experiment_profiler.metrics.vocabulary import (
     LIGHT,
     MONTH_NAMES,
-    PLACES,
+    SHORT_FOR,
     SUFFIXES_OF_NAMES,
     TITLES,
 )
@@ -92,7 +92,7 @@ def read_wording(wording: str) -> Wording:
     words = () if _SPACELESS.search(folded) else tuple(_words(core))
     bags = [_weighty(row) for row in rows] if any(word.key not in LIGHT for word in words) else []
     return Wording(
-        text=folded.casefold().strip(),
+        text="" if wording.strip() in CAPITALS else folded.casefold().strip(),
         rows=tuple(
             Row(f" {' '.join(row)} ", "".join(row)) for row in dict.fromkeys((*rows, *roman))
         ),
@@ -146,7 +146,7 @@ def _variants(wording: str, bare: str, core: str) -> Iterator[str]:
             yield " ".join([*words[:place], number, *words[place + 1 :]])
             yield " ".join([*words[:place], f"{number}th", *words[place + 1 :]])
     yield from _short_names(words)
-    for names in PLACES:
+    for names in SHORT_FOR:
         if core in names or core.casefold() in names:
             yield from names
 
