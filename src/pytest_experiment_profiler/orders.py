@@ -120,7 +120,7 @@ def describe_plan(file: Ordered, selected: tuple[str, ...] | None) -> list[str]:
 
     experiment, resume = file.checked.experiment, file.config.getoption("--experiment-resume")
     folder = _output(file) / experiment.experiment_id
-    client = "model_client" if _find_override(file) else choose_client(file).name
+    client = None if _find_override(file) else choose_client(file).name
     plan = plan_run(experiment, client, folder, resume=resume, selected=selected)
     return [f"{experiment.experiment_id}: {line}" for line in plan.lines()]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_experiment_profiler.budget import most_input_tokens
+from pytest_experiment_profiler.clients import CLIENTS
 from pytest_experiment_profiler.dialogues import read_dialogues
 from pytest_experiment_profiler.errors import RunFolderError
 from pytest_experiment_profiler.experiment import Prompt, Reply, Turn
@@ -32,7 +34,7 @@ BYTES_A_TOKEN = 4
 class Plan:
     """Calls to make, and the range of tokens and money; money is None where no price is known."""
 
-    client: str
+    client: str | None
     calls: int = 0
     reused: int = 0
     least_input: int = 0
@@ -59,7 +61,7 @@ class Plan:
 
 def plan_run(
     experiment: Experiment,
-    client: str,
+    client: str | None,
     folder: Path,
     *,
     resume: bool,
@@ -67,28 +69,38 @@ def plan_run(
 ) -> Plan:
     """Look through the prompts of an experiment, or of `selected` dialogues of it.
 
-    With `resume`, those whose answers its folder holds already are left out.
+    `client` is None where it is the user's own. With `resume`, prompts whose answers the folder
+    holds already are left out.
     """
     part = folder if selected is None else find_unfinished(folder, selected)
-    recall = _remember(part, client) if resume and part else None
     plan = Plan(client=client)
-    try:
-        asyncio.run(_plan_all(experiment, plan, recall, selected))
-    finally:
-        if recall is not None:
-            recall.close()
+    with ExitStack() as stack:
+        memory = _remember(part, client, stack) if resume and part else None
+        asyncio.run(_plan_all(experiment, plan, memory, selected))
     return plan
 
 
-def _remember(folder: Path, client: str) -> Recall | None:
+class _Memory(NamedTuple):
+    """A run that would go on, and the client that answered it."""
+
+    recall: Recall
+    client: str
+
+
+def _remember(folder: Path, client: str | None, stack: ExitStack) -> _Memory | None:
     try:
-        return Recall(folder) if read_run(folder).get("client") == client else None
+        before = str(read_run(folder).get("client"))
+        if before != client and (client is not None or before in CLIENTS):
+            return None
+        recall = Recall(folder)
     except RunFolderError:
         return None
+    stack.callback(recall.close)
+    return _Memory(recall, before)
 
 
 async def _plan_all(
-    experiment: Experiment, plan: Plan, recall: Recall | None, selected: Collection[str] | None
+    experiment: Experiment, plan: Plan, memory: _Memory | None, selected: Collection[str] | None
 ) -> None:
     for dialogue in read_dialogues(experiment.dataset_path):
         if selected is not None and dialogue.dialogue_id not in selected:
@@ -98,10 +110,7 @@ async def _plan_all(
 
             async def ask(prompt: Prompt) -> Turn:
                 nonlocal unknown
-                call = Call(
-                    prompt.dialogue_id, prompt.repeat, prompt.turn, hash_prompt(prompt, plan.client)
-                )
-                turn = recall.recorded(call) if recall else None
+                turn = None if memory is None else _recall(memory, prompt)
                 if turn is not None and turn.reply is not None:
                     plan.reused += 1
                     return turn
@@ -110,6 +119,12 @@ async def _plan_all(
                 return Turn(prompt=prompt, reply=Reply(text=""))
 
             await hold_dialogue(experiment, dialogue, repeat, ask)
+
+
+def _recall(memory: _Memory, prompt: Prompt) -> Turn | None:
+    digest = hash_prompt(prompt, memory.client)
+    call = Call(prompt.dialogue_id, prompt.repeat, prompt.turn, digest)
+    return memory.recall.recorded(call)
 
 
 def _count(plan: Plan, prompt: Prompt, unknown: int) -> None:

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests.builders import write_project
 from tests.live.runs import cut_short
 
 
@@ -91,3 +92,28 @@ def test_a_plan_of_selected_dialogues_counts_what_their_run_would_reuse(planned,
     result = pytester.runpytest_inprocess(*plan)
     assert read_plan(result.stdout.str())[:2] == (1, 1)
     assert api.requests == 6
+
+
+OWN = """
+import pytest
+from pytest_experiment_profiler import ClientError, Reply
+
+class Own:
+    async def complete(self, prompt):
+        if prompt.dialogue_id == "d1":
+            raise ClientError("not now")
+        return Reply(text="From clouds.")
+
+@pytest.fixture(scope="module")
+def model_client():
+    return Own()
+"""
+
+
+def test_a_plan_counts_what_a_client_of_ones_own_answered(pytester):
+    manifest = write_project(pytester.path / "project", 3)
+    (manifest.parent / "conftest.py").write_text(OWN, "utf-8")
+    words = ["-p", "no:cacheprovider", f"--experiment={manifest}"]
+    pytester.runpytest_inprocess(*words)
+    result = pytester.runpytest_inprocess(*words, "--experiment-plan", "--experiment-resume")
+    assert read_plan(result.stdout.str())[:2] == (1, 2)
