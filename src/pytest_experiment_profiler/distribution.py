@@ -38,6 +38,8 @@ def make_scheduler(config: pytest.Config, log: Any) -> Any:  # noqa: ANN401 -- x
 
 def _names_manifests(config: pytest.Config) -> bool:
     """Tell whether the command line names manifests, or folders that hold some."""
+    if config.args_source.name != "ARGS":
+        return False
     here = config.invocation_params.dir
     for argument in config.args:
         path = here / argument.partition("::")[0]

@@ -9,6 +9,9 @@ import pytest
 from tests.layouts.project import DEMO, MANIFEST, names
 
 pytest.importorskip("xdist")
+from xdist.remote import Producer
+
+from pytest_experiment_profiler.distribution import make_scheduler
 
 TREE = "--experiment-layout=tree"
 
@@ -102,6 +105,16 @@ def test_a_budget_is_whole_where_one_worker_asks(bare):
     bare.write(6, concurrency=1, max_tokens=1000)
     bare.spawn("experiments", "tests", "-n", "2", f"--experiment-budget-usd={1.1 * WORST_USD}")
     assert bare.take_calls() == names(6)
+
+
+def test_a_bare_session_is_not_searched_for_manifests(project):
+    made = [
+        make_scheduler(
+            project.pytester.parseconfig("--dist=load", "--tx=popen", *words), Producer("x")
+        )
+        for words in ([], ["experiments"])
+    ]
+    assert [scheduler is None for scheduler in made] == [True, False]
 
 
 # --- a worker that dies
