@@ -240,7 +240,11 @@ def test_a_dialogue_that_breaks_a_gate_is_told_like_one_that_failed(shell, tmp_p
     ]
 
 
-BROKEN = {"[]": ":1: not a record", "x": ":1: not a JSON line", "{}": ":1: not what a run writes"}
+BROKEN = {
+    "[]": ":1: not what a run writes (no object)",
+    "x": ":1: not a JSON line",
+    "{}": ":1: not what a run writes",
+}
 
 
 @pytest.mark.parametrize("name", ["requests", "responses", "dialogues", "scores"])

@@ -378,7 +378,7 @@ def _read_record(line: bytes, place: str) -> Record:
     except (ValueError, RecursionError) as error:
         raise RunFolderError(f"{place}: not a JSON line: {error}") from error
     if not isinstance(values, dict):
-        raise RunFolderError(f"{place}: not a record")
+        raise RunFolderError(f"{place}: not what a run writes (no object)")
     return values
 
 
