@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from grader.verdict import Feedback, Status
 
 MOST_WORKERS = 4
-COMPILE_SECONDS = 10
+COMPILE_SECONDS = 2.0
+COMPILE_BYTES = 1 << 30
 NO_VERDICT = dict.fromkeys(CHECK_IDS, 0)
 
 
@@ -132,7 +133,7 @@ def _hold(
 ) -> dict[str, Problem]:
     """Open the box, run the trials in it, judge them."""
     options = session.options
-    with _compiling(root / "p", interpreter, user):
+    with _compiling(root / "p", interpreter, user, kit):
         cases = make_cases(options.seed)
         confined = confine(
             kit=kit, interpreter=interpreter, user=user, root=root, required=options.required
@@ -174,14 +175,14 @@ def _only_live_failed(problems: Mapping[str, Problem]) -> bool:
 
 
 @contextlib.contextmanager
-def _compiling(program: Path, interpreter: Interpreter, user: BoxUser) -> Iterator[None]:
+def _compiling(program: Path, interpreter: Interpreter, user: BoxUser, kit: Kit) -> Iterator[None]:
     """Compile the submission as the box's user meanwhile; its code only ever runs in the box."""
     for folder in (program, *(path for path in program.rglob("*") if path.is_dir())):
         if user.dropped:
             os.chown(folder, user.uid, user.uid)
-    command = [str(interpreter.path), "-I", "-S", "-m", "compileall", "-qq"]
+    script = [str(kit.start / "precompile.py"), str(program), str(COMPILE_BYTES)]
     with subprocess.Popen(  # noqa: S603 -- the box's own Python
-        [*command, "--invalidation-mode", "unchecked-hash", str(program)],
+        [str(interpreter.path), "-I", "-S", *script],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
