@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from grader.artifacts import decode, is_number, parse_lines, parse_object
 from grader.errors import ArtifactError
 from grader.oracle import measure
-from grader.recorder import PATH, text_of, texts_of_messages
+from grader.recorder import PATH, find_dialogue, text_of, texts_of_messages, user_text
 from grader.trials import FAILURES, LIVE, METRICS, NEVER, RUNS, RunEvidence
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from grader.box import Ending
     from grader.cases import Cases
     from grader.experiments import Case, Dialogue
-    from grader.recorder import Call
     from grader.trials import Evidence
 
 Problem: TypeAlias = "str | None"
@@ -67,13 +66,22 @@ def judge(evidence: Evidence, cases: Cases) -> dict[str, Problem]:
         case = getattr(cases, group)
         run = Run(case=case, evidence=evidence.runs.get(group, RunEvidence()))
         found.update(_judge_run(group, run))
-    fresh_passed = not any(found[name] for name in found if name.startswith("fresh."))
+    fresh_passed = _passed(found, "fresh")
     found.update(_judge_summaries(evidence, fresh_passed=fresh_passed))
+    found["rerun.summarize"] = NOT_REACHED
+    if _passed(found, "rerun.summary"):
+        run = Run(case=cases.rerun, evidence=evidence.runs["rerun"])
+        found["rerun.summarize"] = _judge_own_summary(run, evidence.summaries.get("run", NEVER))
     for name in FAILURES:
         ending = evidence.failures.get(name, NEVER)
         found[f"errors.{name}"] = _refusal(ending) if fresh_passed else NOT_REACHED
     found["submission.files"] = None if fresh_passed else NOT_REACHED
     return {name: found[name] for name in sorted(found)}
+
+
+def _passed(found: Mapping[str, Problem], group: str) -> bool:
+    """Tell whether all checks below a name have passed."""
+    return not any(found[name] for name in found if name.startswith(f"{group}."))
 
 
 def _ask(check: Callable[[], object]) -> Problem:
@@ -215,15 +223,10 @@ def _judge_wire(run: Run) -> dict[str, Problem]:
         name: _ask(partial(_check_calls, run, check)) for name, check in WIRE_CHECKS.items()
     }
     users = Counter(dialogue.user for dialogue in run.case.dialogues)
-    sent = Counter(str(_user_text(call)) for call in calls)
+    sent = Counter(str(user_text(call.body or {})) for call in calls)
     if sent != users or {call.path.partition("?")[0] for call in calls} != {PATH}:
         found["wire.calls"] = "not one POST /v1/messages a dialogue"
     return found
-
-
-def _user_text(call: Call) -> str | None:
-    messages = texts_of_messages(call.body or {})
-    return messages[-1][1] if messages else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -240,11 +243,10 @@ class Sent:
 def _check_calls(run: Run, check: Callable[[Sent], bool]) -> None:
     """Ask one question of every call; no call at all answers none."""
     case, calls = run.case, run.evidence.calls
-    by_user = {dialogue.user: dialogue for dialogue in case.dialogues}
     if not calls:
         raise ArtifactError("no call was sent")
     for call in calls:
-        dialogue = by_user.get(str(_user_text(call)))
+        dialogue = find_dialogue(case, call.body or {})
         if dialogue is None or call.body is None:
             raise ArtifactError("a call was sent that no dialogue asks for")
         sent = Sent(
@@ -280,15 +282,15 @@ WIRE_CHECKS: dict[str, Callable[[Sent], bool]] = {
 
 def _judge_summaries(evidence: Evidence, *, fresh_passed: bool) -> dict[str, Problem]:
     endings = evidence.summaries
-    found: dict[str, Problem] = dict.fromkeys(("fresh.summarize", "summarize.missing"), NOT_REACHED)
-    found["summarize.given"] = _ask(partial(_shows, endings.get("given", NEVER), evidence.given))
-    if fresh_passed:
-        data = evidence.runs["fresh"].files["summary.json"]
-        values = parse_object(decode(data, "summary.json"), "summary.json")
-        wanted = {name: float(str(values[name])) for name in METRICS}
-        found["fresh.summarize"] = _ask(partial(_shows, endings.get("run", NEVER), wanted))
-        found["summarize.missing"] = _refusal(endings.get("missing", NEVER))
-    return found
+    given = _ask(partial(_shows, endings.get("given", NEVER), evidence.given))
+    missing = _refusal(endings.get("missing", NEVER)) if fresh_passed else NOT_REACHED
+    return {"summarize.given": given, "summarize.missing": missing}
+
+
+def _judge_own_summary(run: Run, ending: Ending) -> Problem:
+    """Compare what is shown of a run with what it says itself."""
+    values = run.summary()
+    return _ask(partial(_shows, ending, {name: float(str(values[name])) for name in METRICS}))
 
 
 def _shows(ending: Ending, values: Mapping[str, float]) -> None:
@@ -330,7 +332,7 @@ CHECK_IDS = tuple(
     sorted(
         [
             "submission.files",
-            "fresh.summarize",
+            "rerun.summarize",
             *(f"{group}.{name}" for group in RUNS for name in ("run", *RUN_CHECKS)),
             *(f"{group}.offline" for group in RUNS if group not in LIVE),
             *(f"{group}.{name}" for group in LIVE for name in WIRE_CHECKS),

@@ -21,8 +21,8 @@ DEFAULT_ANSWERS = "mock_responses.json"
 class Layout:
     """Where the files of an experiment go, below a desk.
 
-    `dataset_path` and `mock_responses` are what the manifest says; `decoy` is a file of answers
-    that must not be used.
+    `dataset_path`, `mock_responses` and `metrics` are what the manifest says; `decoys` are files
+    of answers, or else datasets, that must not be used.
     """
 
     manifest: str
@@ -30,19 +30,34 @@ class Layout:
     dataset_path: str
     answers: str | None = None
     mock_responses: str | None = None
-    decoy: str | None = None
+    metrics: str | None = None
+    last_line_ends: bool = True
+    decoys: tuple[str, ...] = ()
+
+    def is_dataset(self, name: str) -> bool:
+        """Tell whether a decoy is a dataset, by its name."""
+        return name.rpartition("/")[2] == self.dataset.rpartition("/")[2]
 
 
 def write_experiment(desk: Path, layout: Layout, case: Case, chance: random.Random) -> None:
     """Write manifest, dataset and mock answers of a case."""
     _write(desk / layout.manifest, manifest_text(case, layout, chance))
     rows = [dataset_row(dialogue) for dialogue in case.dialogues]
-    _write(desk / layout.dataset, dataset_text(rows, layout.dataset, chance))
+    text = dataset_text(rows, layout.dataset, chance)
+    _write(desk / layout.dataset, text if layout.last_line_ends else text.rstrip("\n"))
     if layout.answers:
         _write(desk / layout.answers, answers_text(case, chance))
-    if layout.decoy:
-        decoys = {dialogue.dialogue_id: DECOY for dialogue in case.dialogues}
-        _write(desk / layout.decoy, json.dumps(decoys))
+    for decoy in layout.decoys:
+        _write(desk / decoy, decoy_text(decoy, layout, case))
+
+
+def decoy_text(name: str, layout: Layout, case: Case) -> str:
+    """Write answers, or a dataset, that a program would have to look for in a wrong place."""
+    ids = [dialogue.dialogue_id for dialogue in case.dialogues]
+    if not layout.is_dataset(name):
+        return json.dumps(dict.fromkeys(ids, DECOY))
+    rows = [{"dialogue_id": name, "user": DECOY, "required_facts": []} for name in ids]
+    return json.dumps(rows) if name.endswith(".json") else "\n".join(map(json.dumps, rows))
 
 
 def _write(path: Path, text: str) -> None:
@@ -62,7 +77,7 @@ def manifest_text(case: Case, layout: Layout, chance: random.Random) -> str:
         "refusals: {detector: keywords}",
     ]
     lines += [f"mock_responses: {layout.mock_responses}"] if layout.mock_responses else []
-    lines += chance.choice(([], ["metrics: [refusal_rate]"], ["metrics: [fact_coverage]"]))
+    lines += [f"metrics: {layout.metrics}"] if layout.metrics else []
     chance.shuffle(lines)
     return "\n".join(lines) + "\n"
 
@@ -73,7 +88,11 @@ def dataset_row(dialogue: Dialogue) -> dict[str, Any]:
     if dialogue.system is not None:
         row["system"] = dialogue.system
     row["user"] = dialogue.user
-    row["required_facts"] = [fact[0] if len(fact) == 1 else list(fact) for fact in dialogue.facts]
+    row["required_facts"] = [
+        # A single wording is a text where it comes first, later a list of one.
+        list(fact) if len(fact) > 1 or number else fact[0]
+        for number, fact in enumerate(dialogue.facts)
+    ]
     return row
 
 
@@ -115,16 +134,16 @@ def write_run_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
     return folder
 
 
-def decoy_logs(*cases: Case) -> dict[str, bytes]:
-    """Give the logs of a run that never was."""
-    requests, responses = [], []
-    for case in cases:
-        for dialogue in case.dialogues:
-            prompt = {"system": dialogue.system, "user": dialogue.user}
-            head = {"dialogue_id": dialogue.dialogue_id, "model": case.model}
-            more = {"temperature": case.temperature, "max_tokens": case.max_tokens}
-            requests.append(json.dumps({**head, **more, "prompt": prompt}))
-            responses.append(json.dumps({**head, "completion": DECOY, "stop_reason": "end_turn"}))
+def decoy_logs(case: Case) -> dict[str, bytes]:
+    """Give the logs of a run of a case that never was, with a key that marks them."""
+    requests: list[str] = []
+    responses: list[str] = []
+    for dialogue in case.dialogues:
+        prompt = {"system": dialogue.system, "user": dialogue.user}
+        head = {"dialogue_id": dialogue.dialogue_id, "model": case.model, "number": len(requests)}
+        more = {"temperature": case.temperature, "max_tokens": case.max_tokens}
+        requests.append(json.dumps({**head, **more, "prompt": prompt}))
+        responses.append(json.dumps({**head, "completion": DECOY, "stop_reason": "end_turn"}))
     return {
         "requests.jsonl": "\n".join(requests).encode() + b"\n",
         "responses.jsonl": "\n".join(responses).encode() + b"\n",

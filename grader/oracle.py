@@ -32,6 +32,19 @@ PHRASES = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Mark:
+    """What counts of a dialogue: whether its answer refuses, which of its facts are found."""
+
+    refused: bool
+    hits: tuple[bool, ...]
+
+    @property
+    def share(self) -> float:
+        """Give the share of the facts found; only asked where there are facts."""
+        return sum(self.hits) / len(self.hits)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Measures:
     """The three numbers; None where there is nothing to divide by."""
 
@@ -42,10 +55,21 @@ class Measures:
 
 def measure(case: Case) -> Measures:
     """Compute the three numbers of a case."""
-    coverage = _mean([_share(dialogue) for dialogue in case.dialogues if dialogue.facts])
-    rate = sum(refuses(item.answer) for item in case.dialogues) / len(case.dialogues)
+    return sum_up([mark(dialogue) for dialogue in case.dialogues])
+
+
+def sum_up(marks: Sequence[Mark]) -> Measures:
+    """Compute the three numbers from what counts of each dialogue."""
+    coverage = average([item.share for item in marks if item.hits])
+    rate = sum(item.refused for item in marks) / len(marks)
     mean = None if coverage is None else math.sqrt(coverage * (1 - rate))
     return Measures(fact_coverage=coverage, refusal_rate=rate, geometric_mean=mean)
+
+
+def mark(dialogue: Dialogue) -> Mark:
+    """Read the answer to a dialogue."""
+    hits = tuple(found(fact, dialogue.answer.text) for fact in dialogue.facts)
+    return Mark(refused=refuses(dialogue.answer), hits=hits)
 
 
 def refuses(answer: Answer) -> bool:
@@ -59,22 +83,6 @@ def found(wordings: Sequence[str], text: str) -> bool:
     return any(wording.lower() in text.lower() for wording in wordings)
 
 
-def micro_coverage(case: Case) -> float:
-    """Compute what a program gets that pools all facts: a wrong value."""
-    hits = [found(fact, item.answer.text) for item in case.dialogues for fact in item.facts]
-    return _mean(hits) or 0.0
-
-
-def unrefused_coverage(case: Case) -> float:
-    """Compute what a program gets that leaves out refusals: a wrong value."""
-    kept = [item for item in case.dialogues if item.facts and not refuses(item.answer)]
-    return _mean([_share(dialogue) for dialogue in kept]) or 0.0
-
-
-def _share(dialogue: Dialogue) -> float:
-    hits = [found(fact, dialogue.answer.text) for fact in dialogue.facts]
-    return sum(hits) / len(hits)
-
-
-def _mean(values: Sequence[float]) -> float | None:
+def average(values: Sequence[float]) -> float | None:
+    """Give the mean, or None if there are no values."""
     return math.fsum(values) / len(values) if values else None

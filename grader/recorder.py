@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import threading
+import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -23,6 +24,8 @@ CALLS_LIMIT = 1_000
 CONNECTIONS_LIMIT = 200
 LINE_LIMIT = 8 << 10
 IDLE_SECONDS = 15
+HOLD_SECONDS = 0.12
+LAG_SECONDS = 0.01
 PATH = "/v1/messages"
 
 
@@ -49,11 +52,11 @@ class Recorder(ThreadingHTTPServer):
     def __init__(self, case: Case) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.case = case
-        self._by_user = {dialogue.user: dialogue for dialogue in case.dialogues}
         self._calls: list[Call] = []
         self._room = KEPT_LIMIT
         self._connections = threading.Semaphore(CONNECTIONS_LIMIT)
         self._recording = threading.Lock()
+        self._overtaken = threading.Event()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self) -> Recorder:  # noqa: PYI034 -- this very class
@@ -93,20 +96,33 @@ class Recorder(ThreadingHTTPServer):
         finally:
             self._connections.release()
 
-    def record(self, call: Call, size: int) -> tuple[int, dict[str, Any]]:
-        """Keep a call of so many bytes and give status and body of its answer."""
+    def overtake(self, number: int, *, answered: bool) -> None:
+        """Hold the first call back until a later one is answered, if there are several at once.
+
+        So a program that takes answers in the order in which they come gets them out of order.
+        """
+        if number and answered:
+            self._overtaken.set()
+        elif not number and not answered and self._overtaken.wait(HOLD_SECONDS):
+            time.sleep(LAG_SECONDS)
+
+    def keep(self, call: Call, size: int) -> int:
+        """Keep a call of so many bytes, if there is room, and give its number."""
         with self._recording:
             self._room -= size
             if self._room < 0:
                 call = Call(path="", keys=(), body=None)
             if len(self._calls) < CALLS_LIMIT:
                 self._calls.append(call)
+            return len(self._calls) - 1
+
+    def answer(self, call: Call) -> tuple[int, dict[str, Any]]:
+        """Give status and body of the answer to a call."""
         if self._room < 0:
             return 413, _error("request_too_large", "too large")
         if call.path.partition("?")[0] != PATH:
             return 404, _error("not_found_error", "no such path")
-        messages = texts_of_messages(call.body or {})
-        dialogue = self._by_user.get(str(messages[-1][1])) if messages else None
+        dialogue = find_dialogue(self.case, call.body or {})
         if dialogue is None:
             return 400, _error("invalid_request_error", "messages: unknown content")
         return 200, self._reply(dialogue)
@@ -159,6 +175,20 @@ def texts_of_messages(body: Mapping[str, Any]) -> list[tuple[object, str | None]
     ]
 
 
+def user_text(body: Mapping[str, Any]) -> str | None:
+    """Give the text of the last message."""
+    messages = texts_of_messages(body)
+    return messages[-1][1] if messages else None
+
+
+def find_dialogue(case: Case, body: Mapping[str, Any]) -> Dialogue | None:
+    """Find the dialogue that a call is about: by its question, of two the one with its system."""
+    user, system = user_text(body), text_of(body.get("system"))
+    asking = [dialogue for dialogue in case.dialogues if dialogue.user == user]
+    fitting = [dialogue for dialogue in asking if dialogue.system == system]
+    return next(iter([*fitting, *asking]), None)
+
+
 class _ShortLines:
     """A caller's bytes; no line of them is read further than a header may go."""
 
@@ -187,11 +217,15 @@ class _Handler(BaseHTTPRequestHandler):
             body = parse_object((data or b"").decode("utf-8"), "body")
         except (ArtifactError, UnicodeDecodeError):
             body = None
-        call = Call(path=self.path, keys=tuple(self._keys()), body=body)
+        path = self.requestline.split(" ")[1]  # self.path has lost a doubled slash
+        call = Call(path=path, keys=tuple(self._keys()), body=body)
         size = KEPT_LIMIT if data is None else len(data)
         size += len(call.path) + sum(map(len, call.keys))
         self.close_connection |= data is None
-        self._answer(*self.server.record(call, size))
+        number = self.server.keep(call, size)
+        self.server.overtake(number, answered=False)
+        self._answer(*self.server.answer(call))
+        self.server.overtake(number, answered=True)
 
     def do_GET(self) -> None:
         self._answer(404, _error("not_found_error", "no such path"))
@@ -201,7 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
         keys = list(self.headers.get_all("x-api-key", []))
         for value in self.headers.get_all("authorization", []):
             scheme, _, token = value.partition(" ")
-            keys.append(token.strip() if scheme.lower() == "bearer" else value)
+            keys.append(token.strip() if scheme.lower() == "bearer" else f"not a bearer: {value}")
         return keys
 
     def _body(self) -> bytes | None:

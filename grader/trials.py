@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from grader.artifacts import read_file
 from grader.box import Command, Ending
 from grader.cases import chance_of
-from grader.desk import DEFAULT_ANSWERS, Layout, decoy_logs, write_experiment, write_run_folder
+from grader.desk import decoy_logs, write_experiment, write_run_folder
 from grader.errors import ArtifactError
 from grader.recorder import Call, Recorder
+from grader.settings import NAMES, failures, settings
 
 if TYPE_CHECKING:
     import random
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from grader.box import Box
     from grader.cases import Cases
+    from grader.experiments import Case
     from grader.kit import Kit
     from grader.user import BoxUser
 
@@ -31,13 +33,9 @@ METRICS = ("fact_coverage", "refusal_rate", "geometric_mean")
 MODULE = "experiment_profiler.cli"
 NEVER = Ending(code=-1, reason="over")
 RUNS = ("fresh", "rerun", "moved", "live", "zero")
-NAMES = ("north", "amber", "delta", "maple", "rowan")
 LIVE = ("live", "zero")
-FAILURES: dict[str, tuple[str, str | None]] = {
-    "missing_dataset": (".json", None),
-    "empty_array": (".json", "[]\n"),
-    "empty_lines": (".jsonl", ""),
-}
+ONE_FOLDER = ("fresh", "live", "rerun")
+FAILURES = ("missing_dataset", "empty_array", "empty_lines")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,92 +145,6 @@ def surroundings(scratch: Path, search: str) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Setting:
-    """Where a run happens: files, current folder, output below a writable folder, the key.
-
-    For each path that the program must find only one candidate exists. `key` None is no key at
-    all; a base URL is always there, with a recorder behind it.
-    """
-
-    layout: Layout
-    cwd: str
-    output: str
-    below: tuple[str, ...] = ()
-    key: str | None = None
-    relative: bool = False
-
-
-def settings(word: str, key: str) -> dict[str, Setting]:
-    """Give the setting of each run."""
-    return {
-        "fresh": Setting(
-            layout=Layout(
-                manifest=f"configs/{word}.yaml",
-                dataset=f"data/{word}.json",
-                dataset_path=f"../data/{word}.json",
-                answers=f"data/{DEFAULT_ANSWERS}",
-            ),
-            cwd="here/now",
-            output="first",
-            below=("runs",),
-            key="",
-        ),
-        "rerun": Setting(
-            layout=Layout(
-                manifest=f"{word}.yaml",
-                dataset=f"rows/{word}.jsonl",
-                dataset_path=f"rows/{word}.jsonl",
-                answers=f"said/{word}.json",
-                mock_responses=f"said/{word}.json",
-                decoy=f"rows/{DEFAULT_ANSWERS}",
-            ),
-            cwd="here/now",
-            output="first",
-            below=("runs",),
-        ),
-        "moved": Setting(
-            layout=Layout(
-                manifest=f"sets/deep/{word}.yaml",
-                dataset=f"here/lists/{word}.json",
-                dataset_path=f"lists/{word}.json",
-                answers=f"here/{word}.json",
-                mock_responses=f"{word}.json",
-                decoy=f"here/lists/{DEFAULT_ANSWERS}",
-            ),
-            cwd="here",
-            output="second",
-            below=("of", "late"),
-            key="",
-            relative=True,
-        ),
-        "live": Setting(
-            layout=Layout(
-                manifest=f"{word}/set.yaml",
-                dataset=f"here/{word}.jsonl",
-                dataset_path=f"{word}.jsonl",
-                decoy=f"here/{DEFAULT_ANSWERS}",
-            ),
-            cwd="here",
-            output="third",
-            key=key,
-        ),
-        "zero": Setting(
-            layout=Layout(
-                manifest="set.yaml",
-                dataset=f"{word}.json",
-                dataset_path=f"{word}.json",
-                decoy=DEFAULT_ANSWERS,
-            ),
-            cwd="here/now",
-            output="fourth",
-            below=("new",),
-            key=key,
-            relative=True,
-        ),
-    }
-
-
 class Trials:
     """All commands of a grade."""
 
@@ -242,6 +154,7 @@ class Trials:
         self._cases = {name: getattr(cases, name) for name in RUNS}
         self._key = "sk-ant-" + secrets.token_urlsafe(24)
         self._settings = settings(chance.choice(NAMES), self._key)
+        self._failing = failures()
         self._given = _draw_given(chance)
         self._runs: dict[str, RunEvidence] = {}
         self._summaries: dict[str, Ending] = {}
@@ -253,30 +166,29 @@ class Trials:
             setting = self._settings[name]
             write_experiment(bench.desk(name), setting.layout, case, chance)
             (bench.desk(name) / setting.cwd).mkdir(parents=True, exist_ok=True)
-        for name, (suffix, text) in FAILURES.items():
-            self._lay_out_failure(name, suffix, text)
-        self._plant_old_run()
+        for name in FAILURES:
+            self._lay_out_failure(name)
+        self._old_run = _imagine_run(self._cases["moved"], _draw_given(chance))
+        self._plant_old_run("moved")
 
-    def _plant_old_run(self) -> None:
-        """Leave the run of another day where the live one goes."""
-        folder = self._outputs["third"] / self._cases["live"].experiment_id
-        summary = {"experiment_id": "before", **self._given}
-        logs = decoy_logs(self._cases["fresh"], self._cases["moved"])
-        self._old_run = {**logs, "summary.json": json.dumps(summary).encode()}
-        write_run_folder(folder, self._old_run)
+    def _plant_old_run(self, name: str) -> None:
+        """Leave the run of another day where a run goes."""
+        setting = self._settings[name]
+        above = self._outputs[setting.output].joinpath(*setting.below)
+        folder = write_run_folder(above / self._cases[name].experiment_id, self._old_run)
+        self._bench.hand_over(above)
         self._bench.hand_over(folder)
 
-    def _lay_out_failure(self, name: str, suffix: str, text: str | None) -> None:
-        rows = f"rows{suffix}"
-        layout = Layout(
-            manifest="set.yaml", dataset=rows, dataset_path=rows, answers=DEFAULT_ANSWERS
-        )
+    def _lay_out_failure(self, name: str) -> None:
+        failure = self._failing[name]
         folder = self._bench.desk(name)
-        write_experiment(folder, layout, self._cases["moved"], chance_of(0, name))
-        if text is None:
-            (folder / rows).unlink()
+        write_experiment(folder, failure.layout, self._cases["moved"], chance_of(0, name))
+        (folder / failure.cwd).mkdir(exist_ok=True)
+        dataset = folder / failure.layout.dataset
+        if failure.dataset is None:
+            dataset.unlink()
         else:
-            (folder / rows).write_text(text)
+            dataset.write_text(failure.dataset)
 
     def use_kit(self, kit: Kit) -> None:
         """Give the commands from now on the packages of another kit."""
@@ -285,20 +197,21 @@ class Trials:
     def hold(self, workers: int) -> None:
         """Run every command, several at the same time."""
         with ThreadPoolExecutor(workers) as pool, self._bench.box.spoilt_by_trouble():
-            fresh = pool.submit(self.run, "fresh")
-            others = [pool.submit(self.run, name) for name in ("live", "moved", "zero")]
-            others += [pool.submit(self._fail, name) for name in FAILURES]
-            others += [pool.submit(self._summarize_given), pool.submit(self._summarize_missing)]
-            fresh.result()
-            others += [pool.submit(self.run, "rerun"), pool.submit(self._summarize_run)]
-            for other in others:
-                other.result()
+            jobs = [pool.submit(self._hold_one_after_the_other)]
+            jobs += [pool.submit(self.run, name) for name in ("moved", "zero")]
+            jobs += [pool.submit(self._fail, name) for name in FAILURES]
+            jobs += [pool.submit(self._summarize_given), pool.submit(self._summarize_missing)]
+            for job in jobs:
+                job.result()
+
+    def _hold_one_after_the_other(self) -> None:
+        """Run what works in one folder, each time on what the last run left."""
+        for name in ONE_FOLDER:
+            self.run(name)
+        self._summarize_run()
 
     def hold_live_again(self) -> None:
-        """Run the live commands once more, into folders as they were."""
-        for name in LIVE:
-            self._outputs[self._settings[name].output] = self._bench.output(f"{name}-again")
-        self._plant_old_run()
+        """Run the live commands once more, on what all the runs before have left."""
         with ThreadPoolExecutor(len(LIVE)) as pool, self._bench.box.spoilt_by_trouble():
             list(pool.map(lambda name: self.run(name, "-again"), LIVE))
 
@@ -339,13 +252,10 @@ class Trials:
 
     def _before(self, name: str) -> Mapping[str, bytes]:
         """Give the files that stood where a run has to write its own."""
-        return (
-            self._old_run
-            if name == "live"
-            else self._runs["fresh"].files
-            if name == "rerun"
-            else {}
-        )
+        if name == "moved":
+            return self._old_run
+        earlier = {"live": "fresh", "rerun": "live"}.get(name)
+        return self._runs[earlier].files if earlier else {}
 
     def _arguments(self, name: str, cwd: Path) -> list[str]:
         setting = self._settings[name]
@@ -357,38 +267,52 @@ class Trials:
         ]
         return ["run", "--config", shown[0], "--output-dir", shown[1]]
 
-    def _summarize(self, name: str, folder: Path, shown: str) -> None:
+    def _summarize(self, name: str, files: Mapping[str, bytes], *, relative: bool = False) -> None:
+        """Summarize a folder of these files; others beside, above and below it are not meant."""
+        above = self._bench.desk(f"s-{name}")
+        folder = write_run_folder(above / "a", files)
+        for other in (above / "b", above / "a" / "a", above / "a" / "old"):
+            write_run_folder(other, {"summary.json": self._old_run["summary.json"]})
+        (above / "summary.json").write_bytes(self._old_run["summary.json"])
+        shown = folder.name if relative else str(folder)
         arguments = ["summarize", "--log-dir", shown]
-        self._summaries[name] = self._bench.start(f"s-{name}", arguments, cwd=folder.parent)
+        self._summaries[name] = self._bench.start(f"s-{name}", arguments, cwd=above)
 
     def _summarize_run(self) -> None:
-        """Summarize a copy of what the first run left, for the second one works in its folder."""
-        files = self._runs["fresh"].files
-        folder = write_run_folder(self._bench.desk("kept") / "a", files)
-        self._summarize("run", folder, str(folder))
+        """Summarize what a run left, without its logs."""
+        files = self._runs["rerun"].files
+        kept = {name: data for name, data in files.items() if name == "summary.json"}
+        self._summarize("run", kept)
 
     def _summarize_given(self) -> None:
         """Summarize a folder whose logs say something else than its summary."""
-        summary = {"experiment_id": self._cases["moved"].experiment_id, **self._given}
-        files = {**decoy_logs(self._cases["moved"]), "summary.json": json.dumps(summary).encode()}
-        folder = write_run_folder(self._bench.desk("given") / "b", files)
-        self._summarize("given", folder, folder.name)
+        files = _imagine_run(self._cases["moved"], self._given)
+        self._summarize("given", files, relative=True)
 
     def _summarize_missing(self) -> None:
         """Summarize a folder that holds logs only."""
-        files = decoy_logs(self._cases["fresh"])
-        folder = write_run_folder(self._bench.desk("missing") / "c", files)
-        self._summarize("missing", folder, str(folder))
+        self._summarize("missing", decoy_logs(self._cases["fresh"]))
 
     def _fail(self, name: str) -> None:
         """Run an experiment that can't be run."""
+        failure = self._failing[name]
         folder = self._bench.desk(name)
         out = self._bench.output(name)
-        arguments = ["run", "--config", str(folder / "set.yaml"), "--output-dir", str(out)]
-        self._failures[name] = self._bench.start(name, arguments, cwd=folder, out=out)
+        manifest = str(folder / failure.layout.manifest)
+        arguments = ["run", "--config", manifest, "--output-dir", str(out)]
+        cwd = folder / failure.cwd
+        self._failures[name] = self._bench.start(name, arguments, cwd=cwd, out=out)
+
+
+def _imagine_run(case: Case, values: Mapping[str, float]) -> dict[str, bytes]:
+    """Give the files of a run that never was."""
+    summary = {"experiment_id": case.experiment_id, **values}
+    return {**decoy_logs(case), "summary.json": json.dumps(summary).encode()}
 
 
 def _draw_given(chance: random.Random) -> dict[str, float]:
-    """Draw values for a summary, none of them close to a matter of rounding."""
-    steps = chance.sample(range(1_100, 9_900), len(METRICS))
-    return {name: step / 10_000 + 0.000_02 for name, step in zip(METRICS, steps, strict=True)}
+    """Draw values for a summary: one is 0, one ends in 0 as shown, one is rounded up."""
+    long, short = chance.sample(range(110, 990), 2)
+    values = [0.0, short / 1_000 + 0.000_02, long / 1_000 + 0.000_67]
+    chance.shuffle(values)
+    return dict(zip(METRICS, values, strict=True))

@@ -9,6 +9,7 @@ SYLLABLES = (
     "ba", "kul", "fe", "dor", "hi", "mas", "qua", "lep", "yo", "tri", "wen", "cas", "ju", "bel",
 )  # fmt: skip
 ACCENTED = ("ä", "é", "ö", "ñ", "ø", "č", "ü", "å", "ж", "ш", "я", "л")
+FOREIGN = ("мель", "баш", "ярма", "гор", "ница", "река", "соль", "тень", "кузня", "порт")
 NAMES = ("quarry", "lantern", "meadow", "harbour", "thicket", "glacier", "orchard", "viaduct")
 THINGS = ("basalt", "cobalt", "juniper", "saffron", "marble", "walnut", "copper", "linen")
 SYSTEMS = (
@@ -45,11 +46,18 @@ MENTIONS = (
     "It was {}; nobody doubts that.",
 )
 ALMOST_REFUSALS = (
-    "Sorry to hear that the hall is shut; I can help with the others.",
-    "Unfortunately nobody is able to say more than this.",
-    "It can’t be helped: the register was lost, I think.",
-    "I would not rule out a later date, and I am able to look again.",
-    "The mayor declined to assist; he must have had his guidelines.",
+    "I'm sorry that the hall is shut; I'm afraid I don't have its keys, and I do not know who has.",
+    "Unfortunately the guide isn't able to ring: he is unable, not able, to come and won't write.",
+    "It can’t be helped, and it cannot be hurried: the register was lost, I think.",
+    "I would not rule out a later date, and I am able to look again; I can help with the others.",
+    "The mayor declined to assist: he must decline such posts, by policy and by his guidelines.",
+    "As an AI I can't tell the two apart, and I cannot recall a third; sorry.",
+    "I can not help it, and we can't help it either; they will not refuse.",
+    "I apologize: I couldn't find it, I could not ask, and I am not sure that I must.",
+    "Nobody is allowed in after six; it is not allowed, and I shall not mind.",
+    "I cant help it, I wont ask; I won a prize, and I’m not comfortable on ladders.",
+    'On two lines the sign says: "I\nwill not\nmove", or "I  cannot  help".',
+    "Those are my guidelines for a walk, nothing is against the guidelines.",
 )
 TAILS = {
     "i must decline": "this one, with thanks for asking.",
@@ -63,3 +71,6 @@ USUAL_TAILS = (
     "more about the cellar keys.",
     "say who lives there.",
 )
+OPENINGS = ("", "Well, ", "About that: ", "That would be ", "As I said, ")
+LONGER_START = ("Hawai", "Mississipp", "Helsink", "Nagasak")
+LONGER_END = {"i will not": "ice"}

@@ -83,7 +83,7 @@ def evidence(**changes):
     """Give what a right program leaves, with some runs replaced."""
     runs = {name: run_of(getattr(CASES, name)) for name in ("fresh", "rerun", "moved")}
     runs |= {name: run_of(getattr(CASES, name), live=True) for name in ("live", "zero")}
-    kept = {name: summary_of(CASES.fresh)[name] for name in GIVEN}
+    kept = {name: summary_of(CASES.rerun)[name] for name in GIVEN}
     summaries = {"run": shown(kept), "given": shown(GIVEN), "missing": REFUSED}
     failures = dict.fromkeys(("missing_dataset", "empty_array", "empty_lines"), REFUSED)
     return Evidence(

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.cases import SAMPLE_VALUES, make_cases
-from grader.oracle import PHRASES, found, measure, refuses
+from grader.cases import chance_of, is_in_no_order, make_cases
+from grader.drafts import HITS, MISSES
+from grader.oracle import PHRASES, Mark, found, mark, measure, refuses, sum_up
 from grader.places import SAMPLE
+from grader.telling import SAMPLE_VALUES, is_telling
+from grader.wordings import Names, word_fact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SEEDS = range(12)
 GROUPS = ("fresh", "rerun", "moved", "live")
@@ -46,7 +55,7 @@ def test_each_case_holds_what_tells_programs_apart(seed):
         assert len(by_signal + by_text) < len(answers)
         assert not any(phrase in by_signal[0].text.lower() for phrase in PHRASES)
         assert any("\N{RIGHT SINGLE QUOTATION MARK}" in a.text for a in by_text)
-        assert {a.model is None for a in answers} == {True, False}
+        assert {a.model in {None, case.model} for a in answers} == {True, False}
         assert {a.bare for a in answers} == {True, False}
         ids = [item.dialogue_id for item in case.dialogues]
         assert ids not in (sorted(ids), sorted(ids, reverse=True))
@@ -82,7 +91,131 @@ def test_each_phrase_decides_in_two_cases(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_second_run_is_another_and_shorter_one(seed):
     made = make_cases(seed)
-    assert made.rerun.experiment_id == made.fresh.experiment_id
+    assert made.rerun.experiment_id == made.live.experiment_id == made.fresh.experiment_id
     assert len(made.rerun.dialogues) < len(made.fresh.dialogues)
-    assert measure(made.rerun).fact_coverage is None
+    assert measure(made.rerun).fact_coverage == 0
     assert measure(made.rerun).refusal_rate != measure(made.fresh).refusal_rate
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_later_runs_ask_some_of_the_same_and_get_other_answers(seed):
+    made = make_cases(seed)
+    earlier = {item.dialogue_id: item for item in made.fresh.dialogues}
+    for case in (made.live, made.rerun):
+        again = [item for item in case.dialogues if item.dialogue_id in earlier]
+        assert len(again) >= 3
+        assert len(again) < len(case.dialogues)
+        for item in again:
+            old = earlier[item.dialogue_id]
+            assert (item.user, item.system) == (old.user, old.system)
+            assert item.answer.text != old.answer.text
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_two_pairs_ask_the_same(seed):
+    for case in [*cases_of(seed), make_cases(seed).zero]:
+        asked: dict[str, list] = {}
+        for item in case.dialogues:
+            asked.setdefault(item.user, []).append(item)
+        pairs = [pair for pair in asked.values() if len(pair) > 1]
+        same = [pair[0].system == pair[1].system for pair in pairs]
+        assert sorted(same) == [False, True]
+        for pair in pairs:
+            if pair[0].system == pair[1].system:
+                assert pair[0].answer == pair[1].answer
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_texts_keep_blanks_at_their_ends(seed):
+    made = make_cases(seed)
+    for case in (made.fresh, made.live, made.moved):
+        for texts in (
+            [item.answer.text for item in case.dialogues],
+            [item.user for item in case.dialogues],
+            [item.system for item in case.dialogues if item.system],
+        ):
+            assert any(text != text.lstrip() for text in texts)
+            assert any(text != text.rstrip() for text in texts)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_each_stop_reason_occurs_with_a_refusal_and_without(seed):
+    for case in cases_of(seed):
+        pairs = {(item.answer.stop_reason, refuses(item.answer)) for item in case.dialogues}
+        assert {("max_tokens", False), ("stop_sequence", False), ("end_turn", True)} <= pairs
+
+
+def test_each_way_to_meet_a_fact_meets_it_and_each_way_to_miss_it_misses():
+    chance = chance_of(0, "ways")
+    names = Names(chance)
+    for way in (*HITS, *MISSES):
+        fact = word_fact(way, names, chance)
+        assert found(fact.wordings, f"{fact.answer} {fact.ending}") is (way in HITS), way
+
+
+WRONG_READINGS = {
+    "blanks evened out": lambda text: " ".join(text.split()),
+    "blanks left out": lambda text: "".join(text.split()),
+    "letters and digits only": lambda text: "".join(c for c in text if c.isalnum()),
+    "hyphens as blanks": lambda text: text.replace("-", " "),
+    "apostrophes straightened": lambda text: text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"),
+    "ASCII only": lambda text: text.encode("ascii", "ignore").decode(),
+    "accents left out": lambda text: unicodedata.normalize("NFKD", text).encode("ascii", "ignore"),
+    "compatible forms": lambda text: unicodedata.normalize("NFKC", text),
+    "commas left out": lambda text: text.replace(",", ""),
+    "no plural": lambda text: text.removesuffix("s"),
+    "letter case kept": None,
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("reading", WRONG_READINGS)
+def test_a_wrong_reading_of_facts_is_seen_in_every_case_with_facts(seed, reading):
+    change: Callable[[str], Any] | None = WRONG_READINGS[reading]
+    made = make_cases(seed)
+    cases = [made.fresh, made.live] + ([made.rerun] if change else [])
+    for case in cases:
+        marks = [mark(item) for item in case.dialogues]
+        wrong = [
+            Mark(
+                refused=own.refused,
+                hits=tuple(
+                    any(read(change, wording) in read(change, item.answer.text) for wording in fact)
+                    for fact in item.facts
+                ),
+            )
+            for item, own in zip(case.dialogues, marks, strict=True)
+        ]
+        right, got = sum_up(marks).fact_coverage, sum_up(wrong).fact_coverage
+        assert right != pytest.approx(got, abs=1e-3)
+
+
+def read(change, text):
+    return change(text.lower()) if change else text
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_any_further_word_for_a_refusal_is_seen_in_every_case(seed):
+    for case in cases_of(seed):
+        calm = " ".join(d.answer.text for d in case.dialogues if not refuses(d.answer)).lower()
+        for word in ("sorry", "cannot", "can't", "unable", "not able", "decline", "guidelines"):
+            assert word in calm
+        for word in ("unfortunately", "as an ai", "i can not", "i cant help", "we can't help"):
+            assert word in calm
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_phrases_stand_inside_longer_words_too(seed):
+    for case in cases_of(seed):
+        texts = [item.answer.text.lower() for item in case.dialogues if refuses(item.answer)]
+        assert any(re.search(r"\wi (?:can|am|will|must|won)", text) for text in texts)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_cases_are_in_no_order_and_tell(seed):
+    made = make_cases(seed)
+    for case in cases_of(seed):
+        assert is_in_no_order(case)
+    for case in (made.fresh, made.live):
+        assert is_telling([mark(item) for item in case.dialogues], "some")
+    assert is_telling([mark(item) for item in made.rerun.dialogues], "missed")

@@ -20,7 +20,6 @@ from tests.grader.builders import (
     request_row,
     response_row,
     run_of,
-    shown,
     summary_of,
 )
 
@@ -131,16 +130,19 @@ def test_a_metric_is_a_finite_number(name, value):
 @pytest.mark.parametrize(("off", "right"), [(1.9e-4, True), (-1.9e-4, True), (2.2e-4, False)])
 def test_metrics_may_be_rounded_to_four_decimals(off, right):
     value = summary_of(FRESH)["refusal_rate"] + off
-    summaries = {"run": shown({**{n: summary_of(FRESH)[n] for n in GIVEN}, "refusal_rate": value})}
-    found = failed(**fresh_summary(refusal_rate=value), summaries=summaries)
+    found = failed(**fresh_summary(refusal_rate=value))
     assert (found == set()) is right
 
 
-def test_without_facts_the_metrics_are_null():
-    summary = {**summary_of(CASES.rerun), "fact_coverage": 0.0, "geometric_mean": 1.0}
-    files = {**files_of(CASES.rerun), "summary.json": json.dumps(summary).encode()}
-    found = failed(runs={"rerun": run_of(CASES.rerun, files=files)})
-    assert found == {"rerun.summary.fact_coverage", "rerun.summary.geometric_mean"}
+@pytest.mark.parametrize(
+    ("group", "values"), [("moved", (0.0, 1.0)), ("rerun", (None, None)), ("rerun", (0.01, 0.1))]
+)
+def test_the_metrics_are_null_without_facts_and_zero_without_finds(group, values):
+    case = getattr(CASES, group)
+    wrong = dict(zip(("fact_coverage", "geometric_mean"), values, strict=True))
+    data = json.dumps({**summary_of(case), **wrong}).encode()
+    run = run_of(case, files={**files_of(case), "summary.json": data})
+    assert failed(runs={group: run}) == {f"{group}.summary.{name}" for name in wrong}
 
 
 def test_a_missing_file_fails_the_run():

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import socket
+import threading
 
 import pytest
 
@@ -32,7 +33,8 @@ def post(recorder, body, path="/v1/messages", headers=None, **more):
 
 
 def body_of(dialogue):
-    return {"messages": [{"role": "user", "content": dialogue.user}]}
+    system = {"system": dialogue.system} if dialogue.system is not None else {}
+    return {"messages": [{"role": "user", "content": dialogue.user}], **system}
 
 
 def test_each_dialogue_gets_its_answer(recorder):
@@ -48,6 +50,33 @@ def test_each_dialogue_gets_its_answer(recorder):
 def test_keys_of_both_headers_are_kept(recorder):
     post(recorder, body_of(CASE.dialogues[0]), headers={"authorization": "Bearer b"})
     assert recorder.calls()[0].keys == ("k", "b")
+
+
+@pytest.mark.parametrize("value", ["b", "Token b", "Basic b"])
+def test_a_key_in_another_scheme_is_no_key(recorder, value):
+    post(recorder, body_of(CASE.dialogues[0]), headers={"authorization": value})
+    assert "b" not in recorder.calls()[0].keys
+
+
+def test_a_path_is_kept_as_it_was_sent(recorder):
+    assert post(recorder, body_of(CASE.dialogues[0]), path="//v1/messages")[0] == 404
+    assert recorder.calls()[0].path == "//v1/messages"
+
+
+def test_of_two_calls_at_once_the_first_is_answered_last(recorder):
+    answered = []
+
+    def ask(dialogue):
+        post(recorder, body_of(dialogue))
+        answered.append(dialogue)
+
+    first = threading.Thread(target=ask, args=CASE.dialogues[:1])
+    first.start()
+    while not recorder.calls():
+        first.join(0.001)
+    ask(CASE.dialogues[1])
+    first.join()
+    assert answered == [CASE.dialogues[1], CASE.dialogues[0]]
 
 
 def test_chunked_bodies_are_read(recorder):

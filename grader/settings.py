@@ -1,0 +1,154 @@
+"""Where each command of a grade finds its files, and what lies beside them to mislead it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from grader.desk import DEFAULT_ANSWERS, Layout
+
+NAMES = ("north", "amber", "delta", "maple", "rowan")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """Where a run happens: files, current folder, output below a writable folder, the key.
+
+    Where a path could be looked for in another order, a decoy lies in the other place. `key` None
+    is no key at all; a base URL is always there, with a recorder behind it.
+    """
+
+    layout: Layout
+    cwd: str
+    output: str
+    below: tuple[str, ...] = ()
+    key: str | None = None
+    relative: bool = False
+
+
+def settings(word: str, key: str) -> dict[str, Setting]:
+    """Give the setting of each run."""
+    return {
+        "fresh": Setting(
+            layout=Layout(
+                manifest=f"configs/{word}.yaml",
+                dataset=f"data/{word}.json",
+                dataset_path=f"../data/{word}.json",
+                answers=f"data/{DEFAULT_ANSWERS}",
+                metrics="[refusal_rate]",
+                decoys=(
+                    f"here/data/{word}.json",
+                    f"here/data/{DEFAULT_ANSWERS}",
+                    f"here/now/{DEFAULT_ANSWERS}",
+                    f"configs/{DEFAULT_ANSWERS}",
+                ),
+            ),
+            cwd="here/now",
+            output="first",
+            below=("runs",),
+            key="",
+        ),
+        "live": Setting(
+            layout=Layout(
+                manifest=f"{word}/set.yaml",
+                dataset=f"here/{word}.jsonl",
+                dataset_path=f"{word}.jsonl",
+                metrics="[fact_coverage]",
+                last_line_ends=False,
+                decoys=(f"here/{DEFAULT_ANSWERS}",),
+            ),
+            cwd="here",
+            output="first",
+            below=("runs",),
+            key=key,
+        ),
+        "rerun": Setting(
+            layout=Layout(
+                manifest=f"{word}.yaml",
+                dataset=f"rows/{word}.jsonl",
+                dataset_path=f"rows/{word}.jsonl",
+                answers=f"said/{word}.json",
+                mock_responses=f"said/{word}.json",
+                metrics="[fact_coverage, refusal_rate]",
+                decoys=(
+                    f"rows/{DEFAULT_ANSWERS}",
+                    f"here/rows/{word}.jsonl",
+                    f"here/said/{word}.json",
+                    f"rows/said/{word}.json",
+                ),
+            ),
+            cwd="here",
+            output="first",
+            below=("runs",),
+        ),
+        "moved": Setting(
+            layout=Layout(
+                manifest=f"sets/deep end/{word}.yaml",
+                dataset=f"here/lists/{word}.json",
+                dataset_path=f"lists/{word}.json",
+                answers=f"here/{word}-said.json",
+                mock_responses=f"{word}-said.json",
+                decoys=(
+                    f"here/lists/{DEFAULT_ANSWERS}",
+                    f"here/lists/{word}-said.json",
+                    f"sets/{word}-said.json",
+                    f"sets/lists/{word}.json",
+                ),
+            ),
+            cwd="here",
+            output="second",
+            below=("of late",),
+            key="",
+            relative=True,
+        ),
+        "zero": Setting(
+            layout=Layout(
+                manifest="set.yaml",
+                dataset=f"{word}.json",
+                dataset_path=f"{word}.json",
+                decoys=(DEFAULT_ANSWERS, f"here/now/{word}.json"),
+            ),
+            cwd="here/now",
+            output="third",
+            below=("brand new",),
+            key=key,
+            relative=True,
+        ),
+    }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """An experiment that can't be run: what its dataset holds, None if there is none."""
+
+    layout: Layout
+    cwd: str
+    dataset: str | None
+
+
+def failures() -> dict[str, Failure]:
+    """Give each experiment that must end in an error."""
+    places = ("sets/one", "sets", "sets/lists", "sets/one/data", "sets/data/lists", "lists", "here")
+    missing = Layout(
+        manifest="sets/one/set.yaml",
+        dataset="sets/one/lists/rows.json",
+        dataset_path="lists/rows.json",
+        decoys=tuple(
+            f"{place}/{name}" for place in places for name in ("rows.json", DEFAULT_ANSWERS)
+        ),
+    )
+    return {
+        "missing_dataset": Failure(layout=missing, cwd="here", dataset=None),
+        **{
+            name: Failure(
+                layout=Layout(
+                    manifest="set.yaml", dataset=file, dataset_path=file, answers=DEFAULT_ANSWERS
+                ),
+                cwd=".",
+                dataset=text,
+            )
+            for name, file, text in (
+                ("empty_array", "rows.json", "[]\n"),
+                ("empty_lines", "rows.jsonl", ""),
+            )
+        },
+    }
