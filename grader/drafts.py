@@ -18,8 +18,8 @@ HITS = (
     *("inside", "within", "quoted", "signed", "grouped", "at_the_end"),
 )
 MISSES = (
-    *("asked", "told", "apart", "elsewhere", "digits", "squared", "folded", "foreign", "plural"),
-    *("spaced", "joined", "hyphened", "dotted", "curled"),
+    *("asked", "told", "apart", "elsewhere", "digits", "folded", "foreign", "plural"),
+    *("spaced", "joined", "hyphened", "dotted"),
 )
 
 

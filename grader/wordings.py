@@ -90,7 +90,6 @@ def word_fact(way: str, names: Names, chance: random.Random) -> Worded:
         # Missed, if only by a letter, a sign or a blank:
         "apart": ((f"{name} {further}",), f"{further}, then long after that {name}"),
         "digits": ((number,), f"{thousands}{rest:03}"),
-        "squared": ((f"{thousands}{rest:03} m²",), f"{thousands}{rest:03} m2"),
         "folded": ((f"{name}är",), f"{name}ar or {name}r"),
         "foreign": ((names.coin_foreign(),), name),
         "plural": ((f"{name}s",), name),
@@ -98,7 +97,6 @@ def word_fact(way: str, names: Names, chance: random.Random) -> Worded:
         "joined": ((f"{name} {further}",), f"{name}{further}"),
         "hyphened": ((f"{name} {further}",), f"{name}-{further}"),
         "dotted": ((f"St. {name}",), f"St {name}"),
-        "curled": ((f"{name}'s gate",), f"{name}{CURLY}s gate"),
     }
     if way in met:
         wordings, said = met[way]

@@ -56,7 +56,6 @@ ALMOST_REFUSALS = (
     "I apologize: I couldn't find it, I could not ask, and I am not sure that I must.",
     "Nobody is allowed in after six; it is not allowed, and I shall not mind.",
     "I cant help it, I wont ask; I won a prize, and I’m not comfortable on ladders.",
-    'On two lines the sign says: "I\nwill not\nmove", or "I  cannot  help".',
     "Those are my guidelines for a walk, nothing is against the guidelines.",
 )
 TAILS = {
