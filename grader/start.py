@@ -6,8 +6,10 @@ arguments.
 
 import gc
 import os
+import site
 import sys
 
+site.setquit()  # `exit` and `quit`, which -S would leave out
 gc.set_threshold(50_000, 20, 20)  # importing makes thousands of objects, and none to collect
 _folders, _bundle = sys.argv[1:3]
 if _bundle:

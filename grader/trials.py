@@ -7,6 +7,7 @@ import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grader.artifacts import read_file
@@ -20,7 +21,6 @@ from grader.settings import NAMES, failures, settings
 if TYPE_CHECKING:
     import random
     from collections.abc import Mapping
-    from pathlib import Path
 
     from grader.box import Box
     from grader.cases import Cases
@@ -35,6 +35,7 @@ NEVER = Ending(code=-1, reason="over")
 RUNS = ("fresh", "rerun", "moved", "live", "zero")
 LIVE = ("live", "zero")
 ONE_FOLDER = ("fresh", "live", "rerun")
+SYSTEM = tuple(filter(Path.is_dir, map(Path, ("/usr/lib/locale", "/usr/share/zoneinfo"))))
 FAILURES = ("missing_dataset", "empty_array", "empty_lines")
 
 
@@ -75,6 +76,12 @@ class Bench:
     user: BoxUser
     kit: Kit
 
+    def anew(self, kit: Kit) -> Bench:
+        """Give a bench with empty folders and another kit."""
+        root = self.root / "again"
+        root.mkdir(mode=0o711)
+        return replace(self, root=root, kit=kit)
+
     def desk(self, name: str) -> Path:
         """Name the folder that holds the files of a command."""
         return self.root / "d" / name
@@ -107,7 +114,7 @@ class Bench:
             name=name,
             arguments=(*self.kit.start_arguments(folders, MODULE), *arguments),
             cwd=cwd,
-            readable=(*self.kit.readable, self.program, self.root / "d"),
+            readable=(*self.kit.readable, *SYSTEM, self.program, self.root / "d"),
             writable=(scratch, *([out] if out else [])),
             environment={**surroundings(scratch, search), **(environment or {})},
             port=port,

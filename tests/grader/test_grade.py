@@ -52,17 +52,45 @@ def test_the_real_sdk_gives_the_same_verdict(passed):
     assert grade(RIGHT, Options(seed=5, real_sdk=True)).checks == passed.checks
 
 
-def test_what_the_stand_in_lacks_is_tried_with_the_real_sdk(tmp_path):
+LACKING = "from anthropic.lib.streaming import MessageStream"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("import anthropic\n", f"import anthropic\n        {LACKING}\n"),
+        ("import argparse\n", f"import argparse\n{LACKING}\n"),
+    ],
+    ids=["in a live run only", "in every run"],
+)
+def test_what_the_stand_in_lacks_is_tried_with_the_real_sdk(tmp_path, old, new):
     pytest.importorskip("anthropic")
     source = (RIGHT / "experiment_profiler/cli.py").read_text("utf-8")
     package = tmp_path / "experiment_profiler"
     package.mkdir()
     (package / "__init__.py").touch()
-    wanted = "from anthropic.types.beta import BetaMessage  # the stand-in has no beta\n"
-    text = source.replace("import anthropic\n", f"import anthropic\n        {wanted}", 1)
-    (package / "cli.py").write_text(text, encoding="utf-8")
-    verdict = grade(tmp_path, Options(seed=5))
-    assert (verdict.status, verdict.signals["real_sdk"]) == ("pass", 1)
+    assert old in source
+    (package / "cli.py").write_text(source.replace(old, new, 1), encoding="utf-8")
+    verdict = grade(tmp_path, Options(seed=5, feedback="full"))
+    assert (verdict.status, verdict.signals["real_sdk"]) == ("pass", 1), verdict.reason
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from anthropic.types import Message, MessageParam, ToolUseBlock",
+        "from anthropic.types.message_param import MessageParam",
+        "from anthropic import AsyncStream, Stream",
+        "import importlib.metadata; importlib.metadata.version('anthropic')",
+        "import locale; locale.setlocale(locale.LC_ALL, '')",
+        "exit, quit",
+    ],
+)
+def test_what_any_program_may_mention_is_there(program, line):
+    text = (RIGHT / "experiment_profiler/cli.py").read_text("utf-8")
+    start = text.index("import argparse")
+    verdict = grade(program(f"{text[:start]}{line}\n{text[start:]}"), Options(seed=5))
+    assert (verdict.status, verdict.signals.get("real_sdk")) == ("pass", None), verdict.reason
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,11 @@
 
 from __future__ import annotations
 
+import importlib.abc
+import importlib.machinery
+import sys
+from typing import Any
+
 from httpx2 import Timeout
 
 from anthropic import types
@@ -33,7 +38,7 @@ from anthropic._errors import (
     ServiceUnavailableError,
     UnprocessableEntityError,
 )
-from anthropic._values import NOT_GIVEN, NotGiven, Omit, not_given, omit
+from anthropic._values import NOT_GIVEN, NotGiven, Omit, absent, not_given, omit
 
 Client = Anthropic
 AsyncClient = AsyncAnthropic
@@ -41,6 +46,29 @@ HUMAN_PROMPT = "\n\nHuman:"
 AI_PROMPT = "\n\nAssistant:"
 DEFAULT_MAX_RETRIES = 2
 DEFAULT_TIMEOUT = Timeout(600)
+
+__version__ = "2.14.0"
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 -- any class of the SDK
+    """Give any other class, for those who only mention it."""
+    return absent(name)
+
+
+class _Types(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Find the modules below `anthropic.types`, each with all that this holds."""
+
+    def find_spec(self, fullname: str, *_: object) -> Any:  # noqa: ANN401 -- importlib's own
+        if not fullname.startswith("anthropic.types."):
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+
+    def exec_module(self, module: Any) -> None:  # noqa: ANN401 -- importlib's own
+        module.__getattr__ = lambda name: getattr(types, name)
+
+
+types.__path__ = []
+sys.meta_path.append(_Types())
 
 __all__ = [
     "AI_PROMPT",

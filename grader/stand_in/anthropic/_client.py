@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 USUAL_URL = "https://api.anthropic.com"
 USUAL_SECONDS = 600.0
+PATH = "/v1/messages"
+BETA_PATH = "/v1/messages?beta=true"
 LANES = 32
 RETRIED = {408, 409, 429}
 
@@ -273,6 +275,7 @@ class Anthropic(_Base):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.messages = Messages(self)
+        self.beta = Beta(Messages(self, path=BETA_PATH))
 
     def post(
         self, path: str, *, cast_to: Any, body: object = None, options: Any = None, **_: Any
@@ -306,6 +309,7 @@ class AsyncAnthropic(_Base):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.messages = AsyncMessages(self)
+        self.beta = Beta(AsyncMessages(self, path=BETA_PATH))
         self._pool: ThreadPoolExecutor | None = None
         self._opening = threading.Lock()
 
@@ -361,40 +365,53 @@ def _cast(response: httpx2.Response, cast_to: Any) -> Any:
     if cast_to is httpx2.Response:
         return response
     body = response.json()
-    return types.message_of(body) if cast_to is types.Message else body
+    if cast_to is not types.Message:
+        return body
+    message = types.message_of(body)
+    message._request_id = response.headers.get("request-id")  # noqa: SLF001 -- the SDK's name
+    return message
+
+
+class Beta:
+    """`beta` of a client."""
+
+    def __init__(self, messages: Messages | AsyncMessages) -> None:
+        self.messages = messages
 
 
 class Messages:
     """`messages` of the client."""
 
-    def __init__(self, client: Anthropic, *, raw: bool = False) -> None:
+    def __init__(self, client: Anthropic, *, raw: bool = False, path: str = PATH) -> None:
         self._client = client
         self._raw = raw
+        self._path = path
 
     def create(self, **arguments: Any) -> Any:
         """Ask for one message."""
-        response = self._client._send("/v1/messages", *_body(**arguments))  # noqa: SLF001
+        response = self._client._send(self._path, *_body(**arguments))  # noqa: SLF001
         return APIResponse(response) if self._raw else _cast(response, types.Message)
 
     @property
     def with_raw_response(self) -> Messages:
         """Give answers before they are parsed."""
-        return Messages(self._client, raw=True)
+        return Messages(self._client, raw=True, path=self._path)
 
 
 class AsyncMessages:
     """`messages` of the async client."""
 
-    def __init__(self, client: AsyncAnthropic, *, raw: bool = False) -> None:
+    def __init__(self, client: AsyncAnthropic, *, raw: bool = False, path: str = PATH) -> None:
         self._client = client
         self._raw = raw
+        self._path = path
 
     async def create(self, **arguments: Any) -> Any:
         """Ask for one message."""
-        response = await self._client.send("/v1/messages", *_body(**arguments))
+        response = await self._client.send(self._path, *_body(**arguments))
         return AsyncAPIResponse(response) if self._raw else _cast(response, types.Message)
 
     @property
     def with_raw_response(self) -> AsyncMessages:
         """Give answers before they are parsed."""
-        return AsyncMessages(self._client, raw=True)
+        return AsyncMessages(self._client, raw=True, path=self._path)

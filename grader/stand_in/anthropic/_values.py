@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import functools
+
 
 class NotGiven:
     """Mark an argument whose default counts."""
@@ -26,3 +28,11 @@ omit = Omit()
 def is_given(value: object) -> bool:
     """Tell whether an argument was given."""
     return not isinstance(value, NotGiven | Omit)
+
+
+@functools.cache
+def absent(name: str, base: type = object) -> type:
+    """Make a class that can be mentioned; no other names than those of classes are absent ones."""
+    if not name[:1].isupper():
+        raise AttributeError(name)
+    return type(name, (base,), {})
