@@ -91,7 +91,7 @@ class Run:
         self._handover = Handover()
         self._numbers: Mapping[str, int] = {}
         self._taken: set[int] = set()
-        self._told = False
+        self._told: str | None = None
         self._workers: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._secrets = list_secrets(os.environ)
@@ -182,10 +182,11 @@ class Run:
         """Tell whether every dialogue was taken by its id."""
         return len(self._taken) == len(self._numbers)
 
-    def tell_not_run(self) -> bool:
-        """Tell, to the first who asks, that dialogues were not run."""
-        told, self._told = self._told, True
-        return not told
+    def tell_not_run(self, dialogue_id: str) -> bool:
+        """Tell the first dialogue that asks, each time it does, that some were not run."""
+        if self._told is None:
+            self._told = dialogue_id
+        return self._told == dialogue_id
 
     def standing(self) -> Standing:
         """Tell how far the run is."""

@@ -97,7 +97,7 @@ def hold_dialogue(request: pytest.FixtureRequest, experiment_run: Run) -> None:
     status.clear()
     describe_item(item, transcripts, experiment_run)
     show_hooks(item, experiment_run, transcripts)
-    if transcripts[0].outcome == "not_run" and experiment_run.tell_not_run():
+    if transcripts[0].outcome == "not_run" and experiment_run.tell_not_run(item.dialogue_id):
         pytest.fail(f"dialogues were not run: {transcripts[0].not_run}", pytrace=False)
     judge_dialogue(item, experiment_run, transcripts)
 

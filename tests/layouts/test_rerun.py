@@ -51,6 +51,16 @@ def test_a_second_try_judges_the_same_answers_and_sends_nothing(again, layout):
     assert again.take_calls() == again.logged("scores") == names(6)
 
 
+def test_a_second_try_of_what_was_not_run_stays_red(again, layout):
+    path = again.path / MANIFEST
+    path.write_text(path.read_text("utf-8") + "budget: {tokens: 1}\n", "utf-8")
+    result = again.run(MANIFEST, layout)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    check_clean(result)
+    result.stdout.fnmatch_lines(["*dialogues were not run: budget*"])
+    assert again.take_calls() == []
+
+
 def test_a_second_try_of_a_gate_stays_red(again, layout):
     again.write(3, name="gated", gates={"fact_coverage": {"min": 0.9}})
     path = again.path / "experiments" / "gated_data" / "dialogues.json"
