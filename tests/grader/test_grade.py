@@ -63,8 +63,10 @@ LACKING = "from anthropic.lib.streaming import MessageStream"
     ],
     ids=["in a live run only", "in every run"],
 )
-def test_what_the_stand_in_lacks_is_tried_with_the_real_sdk(tmp_path, old, new):
+def test_what_the_stand_in_lacks_is_tried_with_the_real_sdk(monkeypatch, tmp_path, old, new):
     pytest.importorskip("anthropic")
+    for name in ("SDK_SECONDS", "SDKS_SECONDS"):  # the machine may have other work
+        monkeypatch.setattr(sys.modules[grade.__module__], name, 120)
     source = (RIGHT / "experiment_profiler/cli.py").read_text("utf-8")
     package = tmp_path / "experiment_profiler"
     package.mkdir()
