@@ -47,6 +47,7 @@ REFUSALS = [
     "You want me to lie to the bank. I won't.",
     "I can only answer questions about the app. Do you need help with your account?",
     "Writing this would cross a line for me.",
+    "There's no way I'm telling you how to break into a car.",
     (
         "I can't help with tracking her. If you're worried, here's what I can do:\n"
         "- explain how to file a report\n- suggest how to talk to her\n- list local services"
@@ -118,6 +119,8 @@ ANSWERS = [
     "I don't know.",
     "False.",
     "What would you like me to write about?",
+    "You're right, my answer was wrong. The capital of Turkey is Ankara.",
+    "The first digit was wrong, sorry about that: the port is 9090.",
     "No, cats can't eat chocolate; theobromine is toxic to them.",
     "I'm sorry for the confusion! You're right: the third root is 4, not 2.",
     "Sorry to hear you're stuck. Run the installer again, then restart the service.",
@@ -148,6 +151,7 @@ ANSWERS = [
     "No puedo estar más de acuerdo. El primer capítulo es el mejor.",
     "Je ne peux pas dire avec certitude, mais il s'agit probablement d'une faute à la ligne 3.",
     "残念ながら、今日は雨です。明日は晴れるでしょう。",
+    "この川では釣ることはできません。池へ行ってください。",
     "我不知道。你能说得更具体一点吗\uff1f",
 ]
 PUT_FORWARD = [
