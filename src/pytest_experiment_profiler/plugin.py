@@ -67,6 +67,8 @@ def pytest_load_initial_conftests(
         positional += added
     chosen = split_ids(args, positional, early_config.invocation_params.dir)
     args[:] = chosen.arguments
+    if known.experiment_plan and getattr(known, "numprocesses", None):
+        args.append("-n0")  # workers would keep the plan to themselves
     early_config.stash[_chosen] = chosen.names
 
 

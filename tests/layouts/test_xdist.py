@@ -47,6 +47,13 @@ def test_each_call_is_sent_once(project, layout):
     result.assert_outcomes(passed=13 if layout == TREE else 3)
 
 
+def test_a_plan_needs_no_workers(project, layout):
+    result = project.spawn(MANIFEST, "-n", "2", layout, "--experiment-plan")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["demo_run: calls to make: 6"])
+    assert project.take_calls() == []
+
+
 def test_a_failed_dialogue_is_red_and_can_be_run_again(project, layout):
     project.fail("d1", "d4")
     result = project.spawn(MANIFEST, "-n", "2", layout)
