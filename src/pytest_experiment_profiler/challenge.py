@@ -20,12 +20,17 @@ def start_grader(config: pytest.Config) -> None:
     pytest takes DIR of `--submission DIR` for a test path: what lies in it would come first.
     """
     words = map(os.fspath, config.invocation_params.args)
-    folders = (word for word in words if word[:1] != "-" and "::" not in word)
-    named = any(os.path.realpath(word) == str(GRADER) for word in folders)
-    if not named or sys.flags.isolated:
+    if sys.flags.isolated or not any(map(_is_grader, words)):
         return
     spec = importlib.util.spec_from_file_location("grader_entry", GRADER / "entry.py")
     if spec and spec.loader:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         module.take_over(config)
+
+
+def _is_grader(word: str) -> bool:
+    path, ids, _ = word.partition("::")
+    if word.startswith("-") or (ids and GRADER.name not in path):
+        return False  # an editor sends thousands of ids: resolving each takes long
+    return f"{os.path.realpath(path)}{os.sep}".startswith(f"{GRADER}{os.sep}")

@@ -122,9 +122,19 @@ CALLS = [
 ]
 
 
+def test_a_file_of_the_grader_is_the_grader(tree):
+    program = Path(sys.executable).with_name("pytest")
+    (tree / "conftest.py").write_text("import os; os._exit(0)")
+    words = ("--submission", str(tree), str(GRADER / "test_submission.py"))
+    code, output = start(program, *words, cwd=tree)
+    assert code == 1, output
+    assert verdict_of(output)["status"] == "fail"
+
+
 @pytest.mark.parametrize(("options", "inside", "tree_first"), CALLS)
 def test_the_order_of_arguments_changes_nothing(tree, tmp_path, options, inside, tree_first):
     (tree / "pytest.ini").write_text(INI.format(options))
+    (tree / "conftest.py").write_text("import os; os._exit(0)")
     program = Path(sys.executable).with_name("pytest")
     words = ["--submission", str(tree)]
     words = [*words, str(GRADER)] if tree_first else [str(GRADER), *words]
