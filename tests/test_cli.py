@@ -50,7 +50,8 @@ def sample(tmp_path):
 def test_the_sample_to_the_letter(shell, sample):
     code, out, err = shell("run", "--config", sample, "--output-dir", "out")
     lines = out.splitlines()
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert [line for line in err.splitlines() if " | eta " not in line] == []  # a slow machine's
     assert lines[0] == "client: mock (no credentials)"
     assert "\n".join(lines[1:10]) == TABLE
     assert lines[10:12] == NOTES
