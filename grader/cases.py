@@ -48,7 +48,7 @@ def make_cases(seed: int) -> Cases:
     many, few = (chance.randrange(*limits) for limits in (MANY_TOKENS, FEW_TOKENS))
     usual = _temperature(chance)
     settings = {"fresh": (usual, many), "live": (usual, many), "rerun": (0, few), "moved": (1, few)}
-    calm = {"fresh": (9, 13), "live": (11, 16), "rerun": (4, 8), "moved": (7, 13)}
+    calm = {"fresh": (9, 13), "live": (11, 16), "rerun": (4, 8), "moved": (8, 13)}
     facts: dict[str, Facts] = {"fresh": "some", "live": "some", "rerun": "missed", "moved": "none"}
     plans = {
         name: Plan(
