@@ -40,6 +40,7 @@ _CAPITAL = re.compile(
 )
 _CONTRACTED = {"'s ": "   "} | {f"'{end} ": f" {end} " for end in ("t", "re", "ll", "ve", "m", "d")}
 _RENAMED = SAME | dict.fromkeys(("a", "an", "the", "per"), "") | {"A": "a"}
+_FEW = 6
 _SHORTEST_STEM = 3
 _LONGEST_CACHED = 40
 
@@ -119,7 +120,7 @@ class Tokens:
 
     def _regions(self) -> list[Region]:
         """Find what must be scanned, one region apart from the next."""
-        if not self._is_plain:
+        if not self._is_plain or len(self._pieces) < _FEW:
             return [(0, len(self._pieces))]
         pieces = self._pieces
         regions: list[Region] = []

@@ -158,17 +158,18 @@ TITLES = _set("""
     chancellor duke duchess count countess baron baroness earl
 """)
 SUFFIXES_OF_NAMES = _set("jr sr mbe obe cbe kbe phd md esq")
-SHORT_FOR = (
-    frozenset({"US", "usa", "u.s.", "u.s.a.", "united states", "united states of america"}),
-    frozenset({"uk", "u.k.", "united kingdom", "great britain"}),
-    frozenset({"uae", "united arab emirates"}),
-    frozenset({"eu", "european union"}),
-    frozenset({"un", "united nations"}),
-    frozenset({"ussr", "soviet union"}),
-    frozenset({"nyc", "new york city"}),
-    frozenset({"wwi", "ww1", "world war i", "world war 1", "world war one", "first world war"}),
-    frozenset({"wwii", "ww2", "world war ii", "world war 2", "world war two", "second world war"}),
+_LONG_AND_SHORT = (
+    ("US", "usa", "u.s.", "u.s.a.", "united states", "united states of america"),
+    ("uk", "u.k.", "united kingdom", "great britain"),
+    ("uae", "united arab emirates"),
+    ("eu", "european union"),
+    ("un", "united nations"),
+    ("ussr", "soviet union"),
+    ("nyc", "new york city"),
+    ("wwi", "ww1", "world war i", "world war 1", "world war one", "first world war"),
+    ("wwii", "ww2", "world war ii", "world war 2", "world war two", "second world war"),
 )
+SHORT_FOR = {name: names for names in _LONG_AND_SHORT for name in names}
 NICKNAMES = _table("""
     william: bill billy will willy
     robert: bob bobby

@@ -86,16 +86,15 @@ def read_wording(wording: str) -> Wording:
     bare = _without_asides(wording)
     core = " ".join(_without_titles([word for word in bare.split() if _bare(word) != "the"]))
     variants = dict.fromkeys((wording, bare, core, *_variants(wording, bare, core)))
-    rows = [row for row in (tuple(Tokens(variant).keys) for variant in variants) if row]
+    tokens = {variant: Tokens(variant) for variant in variants}
+    rows = [tuple(one.keys) for one in tokens.values() if one.keys]
     roman = [(*row[:-1], _LETTERS[row[-1].strip("#th")]) for row in rows if _is_ordinal(row)]
-    folded = Tokens(wording).folded.text
-    words = () if _SPACELESS.search(folded) else tuple(_words(core))
+    lowered = tokens[wording].lowered
+    words = () if _SPACELESS.search(lowered) else tuple(_words(tokens[core]))
     bags = [_weighty(row) for row in rows] if any(word.key not in LIGHT for word in words) else []
     return Wording(
-        text="" if wording.strip() in CAPITALS else folded.casefold().strip(),
-        rows=tuple(
-            Row(f" {' '.join(row)} ", "".join(row)) for row in dict.fromkeys((*rows, *roman))
-        ),
+        text="" if wording.strip() in CAPITALS else lowered.strip(),
+        rows=tuple(map(_row, dict.fromkeys((*rows, *roman)))),
         bags=tuple(map(_bag, dict.fromkeys(bags))),
         words=words,
         date=_date([word.key for word in words]),
@@ -146,9 +145,7 @@ def _variants(wording: str, bare: str, core: str) -> Iterator[str]:
             yield " ".join([*words[:place], number, *words[place + 1 :]])
             yield " ".join([*words[:place], f"{number}th", *words[place + 1 :]])
     yield from _short_names(words)
-    for names in SHORT_FOR:
-        if core in names or core.casefold() in names:
-            yield from names
+    yield from SHORT_FOR.get(core) or SHORT_FOR.get(core.casefold(), ())
 
 
 def _is_acronym(one: str, other: str) -> bool:
@@ -182,8 +179,7 @@ def _weighty(row: Keys) -> Keys:
     return tuple(dict.fromkeys(key for key in row if key not in LIGHT)) or row
 
 
-def _words(core: str) -> Iterable[Word]:
-    tokens = Tokens(core)
+def _words(tokens: Tokens) -> Iterable[Word]:
     text = tokens.folded.text
     words: dict[str, Word] = {}
     for key, start, end in zip(tokens.keys, tokens.starts, tokens.ends, strict=True):
