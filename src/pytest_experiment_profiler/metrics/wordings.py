@@ -145,7 +145,7 @@ def _variants(wording: str, bare: str, core: str) -> Iterator[str]:
             yield " ".join([*words[:place], number, *words[place + 1 :]])
             yield " ".join([*words[:place], f"{number}th", *words[place + 1 :]])
     yield from _short_names(words)
-    yield from SHORT_FOR.get(core) or SHORT_FOR.get(core.casefold(), ())
+    yield from SHORT_FOR.get(core) or SHORT_FOR.get(core.casefold()) or ()
 
 
 def _is_acronym(one: str, other: str) -> bool:
