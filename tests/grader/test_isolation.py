@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from grader import isolation
-from grader.box import Command
+from grader.box import COMMAND_SECONDS, Command
 from grader.interpreter import find_interpreter
 from grader.isolation import confine
 from grader.kit import Kit, prepare_kit
@@ -60,6 +60,7 @@ class Cell:
             environment=environment,
             port=port,
         )
+        self.confined.box.forgive(COMMAND_SECONDS)
         return self.confined.box.run(command)
 
     def close(self):
@@ -166,7 +167,6 @@ HOGS = {
 def test_files_are_counted(cell, how):
     code = HOGS[how] + "\nimport time; time.sleep(9)"
     assert cell.run(code).reason == "flood"
-    cell.confined.box.forgive(0)
 
 
 def test_other_ports_are_closed_and_its_own_is_open(cell, listener):
