@@ -30,6 +30,7 @@ LOWER_FLOORS = (
     "scored",
     "dialogues",
     "runlog",
+    "runfolder",
     "statistics",
     "pairing",
     "pricing",

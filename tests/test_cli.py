@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pytest_experiment_profiler import cli
-from pytest_experiment_profiler.runlog import FILES
+from pytest_experiment_profiler.runfolder import FILES
 from tests.builders import SAMPLE, TABLE, limit_files, read_lines, write_project
 
 NOTES = [

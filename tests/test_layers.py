@@ -24,8 +24,8 @@ PACKAGES = {"clients", "metrics", "reports", "commands"}
 FLOORS = (
     {"experiment", "errors", "documents"},
     {"records", "validation"},
-    {"dialogues", "runlog", "recall", "statistics", "pairing", "pricing", "hooks", "provenance"}
-    | {"admission", "budget", "doubts", "models"},
+    {"dialogues", "runlog", "runfolder", "recall", "statistics", "pairing", "pricing", "hooks"}
+    | {"provenance", "admission", "budget", "doubts", "models"},
     {"clients", "metrics", "reports", "pacing", "loop", "contrasts", "gates", "handover"},
     {"scored"},
     {"manifest", "runner", "caller", "summary", "comparison", "selection"},

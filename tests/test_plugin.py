@@ -10,7 +10,7 @@ from importlib import import_module
 
 import pytest
 
-from pytest_experiment_profiler.runlog import FILES
+from pytest_experiment_profiler.runfolder import FILES
 from tests.builders import SAMPLE, TABLE, read_lines, write_project
 
 INI = """

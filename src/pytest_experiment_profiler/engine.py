@@ -22,7 +22,8 @@ from pytest_experiment_profiler.metrics.scores import score_record
 from pytest_experiment_profiler.pacing import Pacing
 from pytest_experiment_profiler.pricing import FREE_CLIENTS
 from pytest_experiment_profiler.reports.progress import Standing
-from pytest_experiment_profiler.runlog import RunLog, encode, read_transcripts, redact, write_whole
+from pytest_experiment_profiler.runfolder import read_transcripts
+from pytest_experiment_profiler.runlog import RunLog, encode, redact, write_whole
 from pytest_experiment_profiler.runner import hold_dialogue
 from pytest_experiment_profiler.summary import (
     Summary,

@@ -19,7 +19,7 @@ from pytest_experiment_profiler.metrics.definitions import name_definitions
 from pytest_experiment_profiler.pricing import FREE_CLIENTS, price_usd
 from pytest_experiment_profiler.provenance import describe_run
 from pytest_experiment_profiler.recall import Recall
-from pytest_experiment_profiler.runlog import (
+from pytest_experiment_profiler.runfolder import (
     find_unfinished,
     keep_copy,
     lock,

@@ -17,7 +17,7 @@ from pytest_experiment_profiler.experiment import Prompt, Reply, Turn
 from pytest_experiment_profiler.pricing import FREE_CLIENTS, price_usd
 from pytest_experiment_profiler.recall import Call, Recall
 from pytest_experiment_profiler.records import hash_prompt
-from pytest_experiment_profiler.runlog import find_unfinished, read_run
+from pytest_experiment_profiler.runfolder import find_unfinished, read_run
 from pytest_experiment_profiler.runner import hold_dialogue
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pytest_experiment_profiler.contrasts import COVERAGE, REFUSALS
 from pytest_experiment_profiler.errors import RunFolderError, UsageError
 from pytest_experiment_profiler.metrics.scores import parse_own
 from pytest_experiment_profiler.records import dialogue_record, parse_dialogue
-from pytest_experiment_profiler.runlog import parse_records, read_run, tell_foreign
+from pytest_experiment_profiler.runfolder import parse_records, read_run, tell_foreign
 from pytest_experiment_profiler.statistics import Unit, join_repeats
 
 if TYPE_CHECKING:

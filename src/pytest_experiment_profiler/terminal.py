@@ -83,7 +83,7 @@ def _write_step_summary(
     if not target:
         return
     from pytest_experiment_profiler.reports.markdown import render_markdown  # noqa: PLC0415 -- there
-    from pytest_experiment_profiler.runlog import read_records  # noqa: PLC0415
+    from pytest_experiment_profiler.runfolder import read_records  # noqa: PLC0415
 
     scores = folder / "scores.jsonl"
     try:

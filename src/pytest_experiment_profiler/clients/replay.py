@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_experiment_profiler.errors import ClientError, RunFolderError, UsageError
 from pytest_experiment_profiler.recall import Call, Recall
 from pytest_experiment_profiler.records import hash_prompt, request_record
-from pytest_experiment_profiler.runlog import read_run
+from pytest_experiment_profiler.runfolder import read_run
 from pytest_experiment_profiler.validation import find_near
 
 if TYPE_CHECKING:

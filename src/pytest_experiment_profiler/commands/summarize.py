@@ -19,15 +19,14 @@ from pytest_experiment_profiler.provenance import parse_experiment
 from pytest_experiment_profiler.reports.formats import REPORTS
 from pytest_experiment_profiler.reports.html import write_html
 from pytest_experiment_profiler.reports.plain import make_plain
-from pytest_experiment_profiler.runlog import (
-    encode,
+from pytest_experiment_profiler.runfolder import (
     lock,
     parse_records,
     read_run,
     read_transcripts,
     tell_foreign,
-    write_whole,
 )
+from pytest_experiment_profiler.runlog import encode, write_whole
 from pytest_experiment_profiler.summary import (
     Summary,
     Tally,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_experiment_profiler.errors import RunFolderError, UsageError
 from pytest_experiment_profiler.reports.plain import make_plain
-from pytest_experiment_profiler.runlog import read_records, read_run
+from pytest_experiment_profiler.runfolder import read_records, read_run
 from pytest_experiment_profiler.statistics import join_repeats, ratio
 
 if TYPE_CHECKING:
