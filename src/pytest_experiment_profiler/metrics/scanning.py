@@ -84,15 +84,17 @@ def _scan(text: str, begin: int, stop: int) -> tuple[list[Token], bool]:
     numeric = False
     for found in _TOKEN.finditer(text, begin, stop):
         kind = found.lastgroup or ""
-        literal = found[kind]
         start, end = found.span(kind)
-        if kind in {"plain", "word"}:
+        literal = text[start:end]
+        if kind == "letter":
+            tokens.append((literal, start, end))
+        elif kind in {"plain", "word"}:
             key = CAPITALS.get(literal) or literal.casefold()
             numeric = numeric or key in NUMBER_WORDS
             if len(key) > _LONGEST_ELIDED or not _is_clitic(key, text, start, end):
                 letter = literal == "A" and _is_letter(text, start, end)
                 tokens.append(("A" if letter else key, start, end))
-        elif kind in {"sign", "letter"}:
+        elif kind == "sign":
             tokens.append((literal, start, end))
         elif literal.isdecimal():
             numeric = True
