@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _GAP, _LETTERS = 3, 12
 _OTHER = ""
-_SPACELESS = re.compile("[\u0e00-\u0eff\u1100-\u11ff\u3005-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -162,10 +161,15 @@ def _branch(phrases: Iterable[Phrase], then: Places) -> Place:
 def _find_unspaced(words: Sequence[str]) -> set[str]:
     """Name the frames in a sentence of a language that doesn't part words."""
     text = " ".join(words)
-    if text.isascii() or not _SPACELESS.search(text):
+    if text.isascii() or not _spaceless().search(text):
         return set()
     text = f" {text} "
     return {frame for frame, pattern in _unspaced() if pattern.search(text)}
+
+
+@cache
+def _spaceless() -> re.Pattern[str]:
+    return re.compile("[\u0e00-\u0eff\u1100-\u11ff\u3005-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from pytest_experiment_profiler.metrics.numerals import (
     Token,
@@ -28,18 +28,42 @@ SPACELESS = (
 )
 """Letters of scripts that don't part words, or hang endings on them: each is a token."""
 
-_LETTER = rf"[^\W\d_{SPACELESS}]"
-_PART = rf"(?:{_LETTER}|[\u0900-\u0963\u0970-\u0dff])"
-_TOKEN = re.compile(
-    rf"""
+_ELIDED = frozenset({*"cdjlmnst", "qu", "dell", "nell", "dall", "sull", "all"})
+_LONGEST_ELIDED = max(map(len, _ELIDED))
+CAPITALS = {"US": "usa"}
+_LONGEST_CACHED = 40
+_SPELLING = {"-", "."}
+_MONTHS = {f"{number}": name for number, name in enumerate(MONTH_NAMES, start=1)}
+_SHORT_YEAR = 2
+_YEAR = 4
+
+
+def is_spaceless(text: str) -> bool:
+    """Tell whether letters of a script that doesn't part words stand in a text."""
+    return not text.isascii() and _spaceless().search(text) is not None
+
+
+@cache
+def _spaceless() -> re.Pattern[str]:
+    return re.compile(f"[{SPACELESS}]")
+
+
+@cache
+def _token(*, is_ascii: bool) -> re.Pattern[str]:
+    """Match a token; the letters of scripts without blanks take 8 ms to compile."""
+    letter = r"[^\W\d_]" if is_ascii else rf"[^\W\d_{SPACELESS}]"
+    part = letter if is_ascii else rf"(?:{letter}|[\u0900-\u0963\u0970-\u0dff])"
+    alone = "(?!)" if is_ascii else f"[{SPACELESS}]"
+    return re.compile(
+        rf"""
     [\ ,\n]*+                       # passed here, for no kind of token begins with these
     (?: (?P<plain> (?=[A-Za-z])[A-Z]*+[a-z]*+(?=[\ ,;:!?)\n]) )
       | (?P<word>
-            {_LETTER}(?:\.{_LETTER})+(?!{_PART}|\d)                      # U.S.A.
+            {letter}(?:\.{letter})+(?!{part}|\d)                      # U.S.A.
           | [A-Za-z](?:\+\+|[+#])(?!\w)                                  # C++
           | (?!(?:at|by|in|is|of|on|to|was)\d)(?:[a-z]{{1,3}}|[A-Z]{{1,3}})\d\w*  # H2O
           | (?<![^\W_])[a-z]{{2,}}(?=[A-Z][a-z]{{2}})                    # a link glued to a word
-          | {_PART}+
+          | {part}+
         )
       | (?P<date> \d{{4}}-\d\d?-\d\d?(?![\w/-]) | \d\d?([./])\d\d?\4\d{{4}}(?![\w/]) )
       | (?<=[$\u20ac\u00a3\u00a5])(?P<price> \d+(?:\.\d+)?[mMbB](?!\w) )
@@ -55,19 +79,11 @@ _TOKEN = re.compile(
             (?: (?P<scale> [kK]|\ ?(?:bn|mn|tn) )(?!\w) | (?P<suffix> st|nd|rd|th|'?s|[dD])(?!\w) )?
         )
       | (?P<sign> [$\u20ac\u00a3\u00a5%\u00b0] )
-      | (?P<letter> [{SPACELESS}] )
+      | (?P<letter> {alone} )
     )
     """,
-    re.VERBOSE,
-)
-_ELIDED = frozenset({*"cdjlmnst", "qu", "dell", "nell", "dall", "sull", "all"})
-_LONGEST_ELIDED = max(map(len, _ELIDED))
-CAPITALS = {"US": "usa"}
-_LONGEST_CACHED = 40
-_SPELLING = {"-", "."}
-_MONTHS = {f"{number}": name for number, name in enumerate(MONTH_NAMES, start=1)}
-_SHORT_YEAR = 2
-_YEAR = 4
+        re.VERBOSE,
+    )
 
 
 def scan(text: str, begin: int, end: int) -> list[Token]:
@@ -82,7 +98,7 @@ def _scan(text: str, begin: int, stop: int) -> tuple[list[Token], bool]:
     """Read the tokens as they are written, and whether there are numbers among them."""
     tokens: list[Token] = []
     numeric = False
-    for found in _TOKEN.finditer(text, begin, stop):
+    for found in _token(is_ascii=text.isascii()).finditer(text, begin, stop):
         kind = found.lastgroup or ""
         start, end = found.span(kind)
         literal = text[start:end]

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_experiment_profiler.metrics.numerals import is_number
-from pytest_experiment_profiler.metrics.scanning import CAPITALS, SPACELESS
+from pytest_experiment_profiler.metrics.scanning import CAPITALS, is_spaceless
 from pytest_experiment_profiler.metrics.tokens import Tokens
 from pytest_experiment_profiler.metrics.vocabulary import (
     LIGHT,
@@ -32,7 +32,6 @@ _ROMANS = {
     if tens or ones
 }
 _LETTERS = {number: roman.lower() for roman, number in _ROMANS.items()}
-_SPACELESS = re.compile(f"[{SPACELESS}]")
 _LENGTHS_OF_YEARS = {len("#793"), len("#1793")}
 _FEWEST_NAMES, _MOST_NAMES = 3, 5
 
@@ -90,7 +89,7 @@ def read_wording(wording: str) -> Wording:
     rows = [tuple(one.keys) for one in tokens.values() if one.keys]
     roman = [(*row[:-1], _LETTERS[row[-1].strip("#th")]) for row in rows if _is_ordinal(row)]
     lowered = tokens[wording].lowered
-    words = () if _SPACELESS.search(lowered) else tuple(_words(tokens[core]))
+    words = () if is_spaceless(lowered) else tuple(_words(tokens[core]))
     bags = [_weighty(row) for row in rows] if any(word.key not in LIGHT for word in words) else []
     return Wording(
         text="" if wording.strip() in CAPITALS else lowered.strip(),
