@@ -71,7 +71,9 @@ def generic() -> frozenset[str]:
         pieces += [word for words in language["words"].values() for word in words]
         pieces += [pattern for patterns in language["frames"].values() for pattern in patterns]
     signs = str.maketrans(dict.fromkeys("?|!^$.{}", " "))
-    return frozenset(word for piece in pieces for word in _spell(piece.translate(signs)))
+    common = " ".join(piece for piece in pieces if piece.isascii()).translate(signs).split()
+    others = (plain(piece.translate(signs)) for piece in pieces if not piece.isascii())
+    return frozenset(common).union(*others)
 
 
 def _spell(text: str) -> list[str]:
