@@ -286,7 +286,6 @@ def test_odd_exceptions_are_errors_of_their_dialogue(start, failure, kind):
     assert run.finish().counts["errors"] == 1
 
 
-@pytest.mark.filterwarnings("ignore:Exception in thread experiments")
 def test_a_client_whose_own_task_ends_the_thread_ends_the_run(start):
     async def leave():
         raise SystemExit(3)

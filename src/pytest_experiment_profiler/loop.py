@@ -6,6 +6,7 @@ import asyncio
 import gc
 import inspect
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pytest_experiment_profiler.admission import Admission
@@ -64,8 +65,9 @@ class LoopThread:
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_forever()
-        finally:  # also where a task of a client's own raises SystemExit
+            with suppress(SystemExit, KeyboardInterrupt):  # a task of a client's own; its run tells
+                self._loop.run_forever()
+        finally:
             self._end()
 
     def _end(self) -> None:
