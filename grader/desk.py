@@ -143,7 +143,9 @@ def decoy_logs(case: Case) -> dict[str, bytes]:
         head = {"dialogue_id": dialogue.dialogue_id, "model": case.model, "number": len(requests)}
         more = {"temperature": case.temperature, "max_tokens": case.max_tokens}
         requests.append(json.dumps({**head, **more, "prompt": prompt}))
-        responses.append(json.dumps({**head, "completion": DECOY, "stop_reason": "end_turn"}))
+        # One is refused, so that no rate of these logs is the 0 that a summary may say.
+        ending = {"completion": DECOY, "stop_reason": "end_turn" if responses else "refusal"}
+        responses.append(json.dumps({**head, **ending}))
     return {
         "requests.jsonl": "\n".join(requests).encode() + b"\n",
         "responses.jsonl": "\n".join(responses).encode() + b"\n",
