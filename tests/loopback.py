@@ -17,12 +17,16 @@ KEY = "sk-ant-loopback-0123456789"
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What the server sends back once; `cut` closes the connection half-way through."""
+    """What the server sends back once.
+
+    `cut` closes the connection half-way through, `dropped` before the first byte.
+    """
 
     body: bytes
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: bool = False
+    dropped: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +100,9 @@ def serve(*script: Answer) -> Iterator[Server]:
                     body=json.loads(self.rfile.read(size)),
                 )
             )
+            if answer.dropped:
+                self.close_connection = True
+                return
             self.send_response(answer.status)
             named = {"content-type": "application/json", **answer.headers}
             for name, value in named.items():

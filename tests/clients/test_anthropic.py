@@ -94,6 +94,13 @@ def test_a_temperatures_version_wins_over_custom_headers(environment):
     assert server.received[0].headers["anthropic-version"] == "2023-06-01"
 
 
+def test_custom_headers_win_in_any_case(environment):
+    environment.setenv("ANTHROPIC_CUSTOM_HEADERS", "USER-agent: mine/1\nx-team: rain")
+    _, server = ask_once(say(), environment=environment)
+    headers = server.received[0].headers
+    assert (headers["user-agent"], headers["x-team"]) == ("mine/1", "rain")
+
+
 def test_without_a_temperature_nothing_is_sent_of_it(environment):
     _, server = ask_once(say(), environment=environment)
     [received] = server.received
@@ -383,13 +390,20 @@ def test_an_answer_cut_short_is_worth_another_try(environment):
     assert (error.retryable, error.scope) == (True, "call")
 
 
+def test_an_answer_that_never_began_may_be_billed(environment):
+    with serve(say(), Answer(body=b"", dropped=True)) as server:
+        _, fresh = ask(server, make_prompt(), make_prompt(), environment=environment)
+    assert isinstance(fresh, ClientError)
+    assert (fresh.retryable, fresh.lost, fresh.kind) == (True, True, "APIConnectionError")
+
+
 def test_nobody_listening_is_worth_another_try(environment):
     with serve(say()) as server:
         url = server.url
     server.url = url
     [error] = ask(server, environment=environment)
     assert isinstance(error, ClientError)
-    assert (error.retryable, error.status) == (True, None)
+    assert (error.retryable, error.status, error.lost) == (True, None, False)
     assert url in str(error)
 
 

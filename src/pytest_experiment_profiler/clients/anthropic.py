@@ -11,13 +11,20 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pytest_experiment_profiler.clients import ANTHROPIC_URL, CREDENTIALS, hide_userinfo
-from pytest_experiment_profiler.errors import UNREACHABLE, ClientError, RateLimit, UsageError
+from pytest_experiment_profiler.errors import (
+    UNREACHABLE,
+    ClientError,
+    RateLimit,
+    UsageError,
+    say_error,
+)
 from pytest_experiment_profiler.experiment import Prompt, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import anthropic
+    import httpx2
 
 SAMPLING_VERSION = "2023-06-01"
 """The API version that still takes a temperature; later ones refuse it with a 400."""
@@ -33,33 +40,39 @@ _SHOWN_BYTES = 200
 
 
 class AnthropicClient:
-    """Answer prompts by a POST to /v1/messages each."""
+    """Answer prompts by a POST to /v1/messages each.
+
+    The SDK settles credentials, headers and transport; the requests go straight to its HTTP client,
+    because `create()` raises on a deprecated model where warnings are errors, and what the SDK
+    does for each request costs as much processor time as sending it.
+    """
 
     def __init__(self, timeout_s: float) -> None:
         _check_base_url()
-        self._sdk = _open_sdk(timeout_s)
+        self._sdk, self._http = _open_sdk(timeout_s)
         _check_credentials(self._sdk)
         key = self._sdk.api_key or self._sdk.auth_token or ""
         self.account = (str(self._sdk.base_url), hashlib.sha256(key.encode()).hexdigest())
+        self._url = f"{str(self._sdk.base_url).rstrip('/')}/v1/messages"
+        self._headers = _list_headers(self._sdk)
+        self._sampling_headers = self._headers | {"anthropic-version": SAMPLING_VERSION}
 
     async def complete(self, prompt: Prompt) -> Reply:
         """Send a prompt once; raise ClientError for everything that is no message."""
-        import anthropic  # noqa: PLC0415 -- 2 s; loaded by __init__
-        import httpx2  # noqa: PLC0415 -- comes with the SDK
+        import httpx2  # noqa: PLC0415 -- comes with the SDK, loaded by __init__
 
-        # create() of the SDK raises on a deprecated model where warnings are errors; post() is
-        # the SDK's door for requests of one's own, and sends the same.
+        plain = prompt.temperature is None
         try:
-            response = await self._sdk.post(
-                "/v1/messages",
-                cast_to=httpx2.Response,
-                body=_body(prompt),
-                options={"headers": _headers(prompt)},
+            response = await self._http.post(
+                self._url,
+                content=json.dumps(_body(prompt)).encode(),
+                headers=self._headers if plain else self._sampling_headers,
+                auth=self._sdk.custom_auth or httpx2.USE_CLIENT_DEFAULT,
             )
-        except anthropic.APIStatusError as error:
-            raise _refused_request(error) from error
-        except anthropic.APIConnectionError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise _no_answer(error, str(self._sdk.base_url)) from error
+        if not response.is_success:
+            raise _refused_request(response.status_code, response.headers, response.content)
         return _reply(response.content, response.headers)
 
     async def aclose(self) -> None:
@@ -67,21 +80,21 @@ class AnthropicClient:
         await self._sdk.close()
 
 
-def _open_sdk(timeout_s: float) -> anthropic.AsyncAnthropic:
+def _open_sdk(timeout_s: float) -> tuple[anthropic.AsyncAnthropic, httpx2.AsyncClient]:
     import anthropic  # noqa: PLC0415 -- 2 s
 
+    http = anthropic.DefaultAioHttpClient(timeout=timeout_s)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of several credentials the first one counts
-            return anthropic.AsyncAnthropic(
+            sdk = anthropic.AsyncAnthropic(
                 base_url=os.environ.get("ANTHROPIC_BASE_URL") or ANTHROPIC_URL,
-                http_client=anthropic.DefaultAioHttpClient(),
-                max_retries=0,
-                timeout=timeout_s,
+                http_client=http,
                 open_telemetry=False,
             )
     except (anthropic.AnthropicError, ValueError) as error:
         raise UsageError(f"the credentials can't be used: {error}") from error
+    return sdk, http
 
 
 def _check_base_url() -> None:
@@ -103,8 +116,14 @@ def _check_credentials(sdk: anthropic.AsyncAnthropic) -> None:
             raise UsageError(f"{name} holds white space or characters that no key has")
 
 
-def _headers(prompt: Prompt) -> dict[str, str]:
-    return {} if prompt.temperature is None else {"anthropic-version": SAMPLING_VERSION}
+def _list_headers(sdk: anthropic.AsyncAnthropic) -> dict[str, str]:
+    """List what the SDK sends with each request; a later spelling of a name wins."""
+    headers: dict[str, str] = {}
+    for name, value in sdk.default_headers.items():
+        headers.pop(name.lower(), None)
+        if isinstance(value, str):
+            headers[name.lower()] = value
+    return headers
 
 
 def _body(prompt: Prompt) -> dict[str, Any]:
@@ -120,35 +139,58 @@ def _body(prompt: Prompt) -> dict[str, Any]:
     return body
 
 
-def _no_answer(error: anthropic.APIConnectionError, url: str) -> ClientError:
+def _no_answer(error: Exception, url: str) -> ClientError:
     import httpx2  # noqa: PLC0415 -- comes with the SDK
 
-    cause = error.__cause__ or error
-    unsent = isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.InvalidURL)
+    late = isinstance(error, httpx2.TimeoutException)
+    unsent = _is_unsent(error)
+    kind = "APITimeoutError" if late else "APIConnectionError"
     return ClientError(
-        f"no answer from {url}: {cause or type(cause).__name__}",
+        f"no answer from {url}: {say_error(error)}",
         retryable=True,
-        kind=UNREACHABLE if unsent else type(error).__name__,
+        kind=UNREACHABLE if unsent else kind,
         lost=not unsent,
     )
 
 
-def _refused_request(error: anthropic.APIStatusError) -> ClientError:
-    status, headers = error.status_code, error.response.headers
-    retryable = status in _RETRYABLE or status >= 500  # noqa: PLR2004
-    told = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
-    message = str(error.api_message or f"HTTP {status}: {_show(error.response.content)}")
-    final = status == _TOO_MANY and told is False
-    hopeless = final or status in _EVERY_CALL or _is_hopeless(status, error.error_code, message)
+def _is_unsent(error: Exception) -> bool:
+    import aiohttp  # noqa: PLC0415 -- comes with the SDK
+    import httpx2  # noqa: PLC0415 -- likewise
+
+    # The transport calls a connection that broke later a ConnectError as well.
+    return isinstance(error, httpx2.ConnectTimeout | httpx2.InvalidURL) or isinstance(
+        error.__cause__, aiohttp.ClientConnectorError
+    )
+
+
+def _refused_request(status: int, headers: Mapping[str, str], content: bytes) -> ClientError:
+    told = _read_error(content)
+    details = told.get("details")
+    code = details.get("error_code") if isinstance(details, dict) else None
+    code = code if isinstance(code, str) else None
+    message = str(told.get("message") or f"HTTP {status}: {_show(content)}")
+    asked = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
+    retryable = status in _RETRYABLE or status >= 500 if asked is None else asked  # noqa: PLR2004
+    final = status == _TOO_MANY and asked is False
+    hopeless = final or status in _EVERY_CALL or _is_hopeless(status, code, message)
     return ClientError(
         message,
-        retryable=(retryable if told is None else told) and not hopeless,
+        retryable=retryable and not hopeless,
         retry_after_s=_retry_after(headers),
         status=status,
-        kind=error.error_code or error.type or "http_error",
+        kind=str(code or told.get("type") or "http_error"),
         scope="run" if hopeless else "call",
         limits=_read_limits(headers),
     )
+
+
+def _read_error(content: bytes) -> Mapping[str, Any]:
+    """Read the error object of an answer; empty where it has none."""
+    try:
+        error = json.loads(content)["error"]
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return {}
+    return error if isinstance(error, dict) else {}
 
 
 def _is_hopeless(status: int, code: str | None, message: str) -> bool:
