@@ -7,12 +7,12 @@ from bisect import bisect_left
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pytest_experiment_profiler.metrics.likeness import find_slips
+from pytest_experiment_profiler.metrics.likeness import SLIPS
 from pytest_experiment_profiler.metrics.numerals import is_number
 from pytest_experiment_profiler.metrics.tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pytest_experiment_profiler.metrics.exact import Span
     from pytest_experiment_profiler.metrics.likeness import Likeness
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_COMPARED = 5_000
 _FEW = 5
+_LAST = "\U0010ffff"
 
 
 class Answer:
@@ -28,7 +29,7 @@ class Answer:
     def __init__(self, text: str) -> None:
         """Take the text as it came."""
         self.text = text
-        self._alike: dict[tuple[str, Likeness], list[int]] = {}
+        self._alike: dict[tuple[str, Likeness | None], list[int]] = {}
 
     @cached_property
     def tokens(self) -> Tokens:
@@ -88,7 +89,7 @@ class Answer:
         """Find keys near each other, in any order, slips of the pen allowed."""
         found: list[list[int]] = []
         for key in bag.keys:
-            places = self.places_like(key, find_slips)
+            places = self.places_like(key, SLIPS)
             if not places:
                 return None
             found.append(places)
@@ -106,20 +107,31 @@ class Answer:
                 return self.cover((marks[left][0], place))
         return None
 
-    def places_like(self, key: str, likeness: Likeness) -> list[int]:
+    def places_like(self, key: str, likeness: Likeness | None) -> list[int]:
         """Find the places of a key, and of the words that are like it."""
         places = self._alike.get((key, likeness))
         if places is None:
-            words = {key}
-            if not is_number(key):
-                words.update(likeness(key, self._vocabulary))
+            words = [key]
+            if likeness and len(key) >= likeness.shortest and not is_number(key):
+                for other in self._find_beginning(key[: likeness.start]):
+                    if other != key and likeness.holds(key, other):
+                        words.append(other)
             places = self._alike[key, likeness] = self._find_all(words)
         return places
 
-    def _find_all(self, words: set[str]) -> list[int]:
+    def _find_beginning(self, start: str) -> Sequence[str]:
+        """Find the words that begin so, which stand in a row in the vocabulary."""
+        if f" {start}" not in self.tokens.stream:
+            return ()
+        vocabulary = self._vocabulary
+        first = bisect_left(vocabulary, start)
+        return vocabulary[first : bisect_left(vocabulary, f"{start}{_LAST}", first)]
+
+    def _find_all(self, words: Sequence[str]) -> list[int]:
         keys, stream = self.tokens.keys, self.tokens.stream
         if len(words) > _FEW:
-            return [place for place, key in enumerate(keys) if key in words]
+            among = frozenset(words)
+            return [place for place, key in enumerate(keys) if key in among]
         places: list[int] = []
         for word in words:
             place = done = 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.metrics.answers import Answer
 from pytest_experiment_profiler.metrics.exact import Span, find_exact, match_exactly, match_form
-from pytest_experiment_profiler.metrics.likeness import find_inflections, find_same, is_short_form
+from pytest_experiment_profiler.metrics.likeness import INFLECTIONS, is_short_form
 from pytest_experiment_profiler.metrics.numerals import is_number
 from pytest_experiment_profiler.metrics.patterns import check_pattern
 from pytest_experiment_profiler.metrics.vocabulary import LIGHT, MONTH_NAMES, TITLES
@@ -96,7 +96,7 @@ def _find_year(wording: Wording, answer: Answer) -> Span | None:
     if not wording.date:
         return None
     said = ("", "", *answer.tokens.keys)
-    for place in answer.places_like(wording.date.year, find_same):
+    for place in answer.places_like(wording.date.year, None):
         earlier, before = said[place : place + 2]
         if before not in MONTH_NAMES or (before == wording.date.month and not is_number(earlier)):
             return answer.cover((place,))
@@ -105,11 +105,16 @@ def _find_year(wording: Wording, answer: Answer) -> Span | None:
 
 def _find_part(wording: Wording, answer: Answer, share: float) -> Span | None:
     """Find a fair part of a wording: so many of its words, and all of its numbers."""
-    found = [(word, _places(word, answer)) for word in wording.words]
+    found: list[tuple[Word, list[int]]] = []
+    for word in wording.words:
+        places = _places(word, answer)
+        if word.fixed and not places:
+            return None
+        found.append((word, places))
     hits = [(word, places) for word, places in found if places]
     if len(hits) < share * len(found) or all(word.fixed for word, _ in hits):
         return None
-    if any(word.fixed and not places for word, places in found) or _names_another(found, answer):
+    if _names_another(found, answer):
         return None
     longest = max(hits, key=lambda hit: len(hit[0].key))
     return answer.cover(longest[1][:1])
@@ -118,8 +123,8 @@ def _find_part(wording: Wording, answer: Answer, share: float) -> Span | None:
 def _places(word: Word, answer: Answer) -> list[int]:
     """Find a word, or another form of it; a name only where it is written as one."""
     if not word.name:
-        return answer.places_like(word.key, find_inflections)
-    places = answer.places_like(word.key, find_same)
+        return answer.places_like(word.key, INFLECTIONS)
+    places = answer.places_like(word.key, None)
     text, starts = answer.tokens.folded.text, answer.tokens.starts
     return places if text.islower() else [at for at in places if not text[starts[at]].islower()]
 
@@ -128,6 +133,8 @@ def _names_another(found: list[tuple[Word, list[int]]], answer: Answer) -> bool:
     """Tell whether a name stands with a wrong other part: "Michelle Obama" for "Barack Obama"."""
     known = {word.key for word, _ in found}
     missed = {at for at, (word, places) in enumerate(found) if word.name and not places}
+    if not missed:
+        return False
     for at, (word, places) in enumerate(found):
         sides = [side for side in (-1, 1) if at + side in missed]
         strange = (any(_is_strange(answer, one, side, known) for side in sides) for one in places)

@@ -1,52 +1,40 @@
-"""A word and the words of a text go in; those that may stand for it come out."""
+"""A word and another go in; whether the other may stand for it comes out."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import NamedTuple
 
 from pytest_experiment_profiler.metrics.vocabulary import ENDINGS, NICKNAMES
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    Likeness = Callable[[str, Sequence[str]], Iterator[str]]
-
 _SHORTEST, _LONG = 5, 9
 _STEM = 4
-_LAST = "\U0010ffff"
 
 
-def find_same(_word: str, _vocabulary: Sequence[str]) -> Iterator[str]:
-    """Find no other word than the same."""
-    return iter(())
+class Likeness(NamedTuple):
+    """How two words of some length are alike: they begin with as many letters, and it holds."""
+
+    shortest: int
+    start: int
+    holds: Callable[[str, str], bool]
 
 
-def find_slips(word: str, vocabulary: Sequence[str]) -> Iterator[str]:
-    """Find the words that differ by one letter at most, or by two if they are long."""
-    if len(word) < _SHORTEST:
-        return
-    for other in _find_beginning(word[0], vocabulary):
-        shorter = min(len(word), len(other))
-        if shorter >= _SHORTEST and _is_within(word, other, 1 if shorter < _LONG else 2):
-            yield other
+def _is_slip(word: str, other: str) -> bool:
+    """Tell whether two words differ by one letter at most, or by two if they are long."""
+    shorter = min(len(word), len(other))
+    return shorter >= _SHORTEST and _is_within(word, other, 1 if shorter < _LONG else 2)
 
 
-def find_inflections(word: str, vocabulary: Sequence[str]) -> Iterator[str]:
-    """Find the words that differ by a usual ending at most."""
-    if len(word) >= _STEM:
-        for other in _find_beginning(word[:_STEM], vocabulary):
-            if any(
-                word[end:] in ENDINGS and other[end:] in ENDINGS
-                for end in range(_common(word, other), _STEM - 1, -1)
-            ):
-                yield other
+def _is_inflected(word: str, other: str) -> bool:
+    """Tell whether two words differ by a usual ending at most."""
+    return any(
+        word[end:] in ENDINGS and other[end:] in ENDINGS
+        for end in range(_common(word, other), _STEM - 1, -1)
+    )
 
 
-def _find_beginning(start: str, vocabulary: Sequence[str]) -> Sequence[str]:
-    """Find the words that begin so, which stand in a row."""
-    first = bisect_left(vocabulary, start)
-    return vocabulary[first : bisect_left(vocabulary, f"{start}{_LAST}", first)]
+SLIPS = Likeness(_SHORTEST, 1, _is_slip)
+INFLECTIONS = Likeness(_STEM, _STEM, _is_inflected)
 
 
 def is_short_form(one: str, other: str) -> bool:
