@@ -113,9 +113,8 @@ class Answer:
         if places is None:
             words = [key]
             if likeness and len(key) >= likeness.shortest and not is_number(key):
-                for other in self._find_beginning(key[: likeness.start]):
-                    if other != key and likeness.holds(key, other):
-                        words.append(other)
+                begin = self._find_beginning(key[: likeness.start])
+                words += [one for one in begin if one != key and likeness.holds(key, one)]
             places = self._alike[key, likeness] = self._find_all(words)
         return places
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_experiment_profiler.metrics.vocabulary import ENDINGS, NICKNAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SHORTEST, _LONG = 5, 9
 _STEM = 4
