@@ -99,9 +99,8 @@ class Tally:
         tags = frozenset(transcripts[0].dialogue.extra.get("tags", ()))
         self.tagged.update(tags)
         for name, unit in join_metrics(transcripts, own).items():
-            series = self.series if name in self.series else self.own
-            clustered = unit if cluster is None else unit._replace(cluster=str(cluster))
-            series.setdefault(name, Series()).add(clustered)
+            series = self.series.get(name) or self.own.setdefault(name, Series())
+            series.add(unit if cluster is None else unit._replace(cluster=str(cluster)))
             for tag in tags if name in TAGGED else ():
                 self.tags.setdefault(tag, {}).setdefault(name, Series()).add(unit)
         for measured in own:
