@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 from pytest_experiment_profiler.caller import Caller, Progress
 from pytest_experiment_profiler.clients import list_secrets
 from pytest_experiment_profiler.clients.threads import Threads, as_async
+from pytest_experiment_profiler.delivery import Delivery
 from pytest_experiment_profiler.errors import ExperimentError, RunFolderError, say_error
 from pytest_experiment_profiler.gates import judge_dialogue
 from pytest_experiment_profiler.handover import Handover
-from pytest_experiment_profiler.metrics import read_answers
-from pytest_experiment_profiler.metrics.own import Own, measure
-from pytest_experiment_profiler.metrics.scores import score_record
+from pytest_experiment_profiler.metrics import read_all
 from pytest_experiment_profiler.pacing import Pacing
 from pytest_experiment_profiler.pricing import FREE_CLIENTS
 from pytest_experiment_profiler.reports.progress import Standing
@@ -114,6 +113,14 @@ class Run:
         admission = self._loop.admit(self._client, experiment.model, experiment.concurrency)
         self.admission = admission
         record_is_priced = self.record["client"] not in FREE_CLIENTS
+        self._delivery = Delivery(
+            experiment,
+            self._own_metrics,
+            log=self._log,
+            tally=self._tally,
+            progress=self.progress,
+            handover=self._handover,
+        )
         self._caller = Caller(
             client=self.record["client"],
             complete=as_async(self._client, self._threads),
@@ -152,7 +159,7 @@ class Run:
     def _read_back(self) -> Iterator[list[Transcript]]:
         """Yield what the logs of a finished run hold, for a test that is tried again."""
         for transcripts in read_transcripts(self.folder, repeats=self.experiment.repeats):
-            yield [read_answers(transcript, self.experiment) for transcript in transcripts]
+            yield read_all(transcripts, self.experiment)
 
     def take(self, dialogue_id: str, idle: Callable[[], object] = lambda: None) -> list[Transcript]:
         """Wait for one dialogue's transcripts, which stay there to be taken again.
@@ -238,7 +245,7 @@ class Run:
         """Hold one dialogue's transcripts against the manifest's gates for single dialogues."""
         if "dialogue" not in self.experiment.gates or all(t.not_run for t in transcripts):
             return []
-        values = measure_dialogue(transcripts, self._measure(transcripts))
+        values = measure_dialogue(transcripts, self._delivery.measure(transcripts))
         results = judge_dialogue(self.experiment.gates, values)
         return [result for result in results if not result.holds]
 
@@ -322,6 +329,8 @@ class Run:
             self.stop(f"stopped: {say_error(error)}")
             await asyncio.gather(*self._workers, return_exceptions=True)
             raise
+        finally:
+            self._delivery.finish()
 
     async def _hold_some(self, tasks: Iterator[tuple[int, Dialogue, int]]) -> None:
         for number, dialogue, repeat in tasks:
@@ -329,33 +338,13 @@ class Run:
             held = self._held.setdefault(number, [])
             held.append(transcript)
             if len(held) == self.experiment.repeats:
-                self._deliver(number, self._held.pop(number))
+                self._delivery.add(number, sorted(self._held.pop(number), key=_repeat))
             # A client that never waits would keep the others from their turn.
             await asyncio.sleep(0)
 
     async def _hold(self, dialogue: Dialogue, repeat: int) -> Transcript:
         ask = partial(self._caller.ask, dialogue.position)
         return await hold_dialogue(self.experiment, dialogue, repeat, ask)
-
-    def _deliver(self, number: int, held: list[Transcript]) -> None:
-        transcripts = [read_answers(t, self.experiment) for t in sorted(held, key=_repeat)]
-        own = self._measure(transcripts)
-        self._tally.add(transcripts, own)
-        for transcript, values in zip(transcripts, own, strict=True):
-            dialogue = transcript.dialogue
-            write = partial(
-                self._log.append_score, dialogue.position, score_record(transcript, values)
-            )
-            self.progress.save(write)
-            self.progress.errors += transcript.outcome == "error"
-        self.progress.ended += 1
-        if self._recall is not None:
-            turns = [turn for transcript in transcripts for turn in transcript.turns]
-            self.progress.taken_over += all(turn.reused for turn in turns)
-        self._handover.put(number, transcripts)
-
-    def _measure(self, transcripts: Sequence[Transcript]) -> list[Own]:
-        return [measure(transcript, self._own_metrics) for transcript in transcripts]
 
 
 def _repeat(transcript: Transcript) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,6 @@ if TYPE_CHECKING:
 TICK_S = 0.2
 """Seconds between two looks at a run that has nothing to take."""
 
-GATHER_S = 0.02
-"""Seconds for which finished dialogues are gathered before the other thread is woken."""
-
 
 class Handover:
     """Transcripts by the number of their dialogue; one thread puts, the other takes."""
@@ -27,23 +23,23 @@ class Handover:
         self._shapes: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._starts = [0]  # calls before each dialogue, as far as all before it are done
         self._ready = threading.Condition()
-        self._gathering = False
         self._is_over = False
 
     def put(self, number: int, transcripts: list[Transcript]) -> None:
-        """Lay a dialogue's transcripts down; called on the loop."""
+        """Lay a dialogue's transcripts down."""
         calls = tuple(len(transcript.turns) for transcript in transcripts)
         self._calls[number] = self._shapes.setdefault(calls, calls)
         self._done[number] = transcripts
-        if not self._gathering:
-            self._gathering = True
-            asyncio.get_running_loop().call_later(GATHER_S, self._tell)
+
+    def tell(self) -> None:
+        """Wake the one that waits for what was put."""
+        with self._ready:
+            self._ready.notify_all()
 
     def end(self) -> None:
         """Say that nothing more will come."""
         self._is_over = True
-        with self._ready:
-            self._ready.notify_all()
+        self.tell()
 
     def wait_for(self, number: int, idle: Callable[[], object]) -> list[Transcript] | None:
         """Wait for a dialogue; None: it never comes. `idle` is called now and then meanwhile."""
@@ -70,8 +66,3 @@ class Handover:
         if len(self._starts) <= number or not own[repeat : repeat + 1] or not own[repeat]:
             return None
         return self._starts[number] + sum(own[: repeat + 1])
-
-    def _tell(self) -> None:
-        self._gathering = False
-        with self._ready:
-            self._ready.notify_all()

@@ -397,14 +397,23 @@ def test_x_stops_after_the_first_failure(bare, layout):
 
 
 INTERRUPT = """
-import os, signal
+import os, signal, threading
 import pytest
 from pytest_experiment_profiler import Reply
+
+HANDLED = threading.Event()
+
+def handle(*args):
+    HANDLED.set()
+    signal.default_int_handler(*args)
+
+signal.signal(signal.SIGINT, handle)
 
 class Local:
     def complete(self, prompt):
         if prompt.dialogue_id == "d1":
             os.kill(os.getpid(), signal.SIGINT)
+            HANDLED.wait()
         return Reply(text=prompt.dialogue_id)
 
 @pytest.fixture(scope="module")
@@ -415,7 +424,7 @@ def model_client():
 
 def test_ctrl_c_in_the_tree_keeps_what_was_answered(project):
     (project.path / "experiments" / "conftest.py").write_text(INTERRUPT, "utf-8")
-    project.write(30, name="big", concurrency=1)
+    project.write(300, name="big", concurrency=1)
     result = project.spawn("experiments/big_experiment.yaml", TREE)
     assert result.ret == pytest.ExitCode.INTERRUPTED
     folder = project.path / "runs" / "big_run"

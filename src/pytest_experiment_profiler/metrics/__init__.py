@@ -26,8 +26,20 @@ if TYPE_CHECKING:
 
 def read_answers(transcript: Transcript, experiment: Experiment) -> Transcript:
     """Add to a transcript what the readers find in its answers."""
-    refusals = tuple(_detect(turn.reply, experiment) for turn in transcript.turns if turn.reply)
-    return replace(transcript, facts=_match_facts(transcript, experiment), refusals=refusals)
+    return read_all((transcript,), experiment)[0]
+
+
+def read_all(transcripts: Sequence[Transcript], experiment: Experiment) -> list[Transcript]:
+    """Add to each transcript what the readers find in its answers, one reader after the other."""
+    facts = [_match_facts(transcript, experiment) for transcript in transcripts]
+    refusals = [
+        tuple(_detect(turn.reply, experiment) for turn in transcript.turns if turn.reply)
+        for transcript in transcripts
+    ]
+    return [
+        replace(transcript, facts=found, refusals=judged)
+        for transcript, found, judged in zip(transcripts, facts, refusals, strict=True)
+    ]
 
 
 def _detect(reply: Reply, experiment: Experiment) -> Refusal:
