@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.budget import Charge, Ledger
@@ -22,6 +23,7 @@ from pytest_experiment_profiler.recall import Recall
 from pytest_experiment_profiler.runfolder import (
     find_unfinished,
     keep_copy,
+    list_copies,
     lock,
     open_folder,
     read_run,
@@ -29,12 +31,13 @@ from pytest_experiment_profiler.runfolder import (
 from pytest_experiment_profiler.verdict import judge_with_baseline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from pytest_experiment_profiler.experiment import Client, Dialogue, Experiment, Metric
+    from pytest_experiment_profiler.experiment import Client, Dialogue, Experiment, Metric, Turn
     from pytest_experiment_profiler.loop import LoopThread
     from pytest_experiment_profiler.manifest import Checked
+    from pytest_experiment_profiler.recall import Call
     from pytest_experiment_profiler.records import Record
     from pytest_experiment_profiler.scored import RunScores
 
@@ -85,7 +88,11 @@ def start_run(checked: Checked, setting: Setting) -> Run:
         if recall is None and setting.selected is None:
             open_folder(folder)
         (folder / "summary.json").unlink(missing_ok=True)
-        ledgers = _ledgers(experiment, setting.budget, recall, priced=client not in FREE_CLIENTS)
+        priced = client not in FREE_CLIENTS
+        ledgers = _ledgers(experiment, setting.budget, priced=priced)
+        if recall is not None and ledgers:
+            earlier = chain((recall,), _recall_copies(folder, record))
+            _count_earlier(ledgers, earlier, priced=priced)
         run = Run(
             experiment,
             record,
@@ -153,10 +160,16 @@ def _remember(folder: Path, record: Record, setting: Setting) -> Recall | None:
     return Recall(folder)
 
 
-def _ledgers(
-    experiment: Experiment, session: Ledger | None, recall: Recall | None, *, priced: bool
-) -> list[Ledger]:
-    """List the budgets that a run's calls must fit, with what earlier parts spent."""
+def _recall_copies(folder: Path, record: Record) -> Iterator[Recall]:
+    """Read what earlier parts of a run asked before its manifest or dataset changed."""
+    for copy in list_copies(folder, record["parts"]):
+        recall = Recall(copy)
+        yield recall
+        recall.close()
+
+
+def _ledgers(experiment: Experiment, session: Ledger | None, *, priced: bool) -> list[Ledger]:
+    """List the budgets that a run's calls must fit."""
     limits = experiment.budget
     ledgers = [session] if session else []
     if limits.usd is not None or limits.tokens is not None:
@@ -168,17 +181,24 @@ def _ledgers(
             f"a budget in USD needs a price, and that of {experiment.model} is not known: "
             "give the budget in tokens"
         )
-    if recall is not None and ledgers:
-        for charge in _charges(recall, priced=in_money):
-            for ledger in ledgers:
-                ledger.spend(charge)
     return ledgers
 
 
-def _charges(recall: Recall, *, priced: bool) -> Iterator[Charge]:
-    for turn in recall.turns():
-        if turn.reply is not None:
-            yield actual_cost(turn.reply, turn.prompt, priced=priced)
-        for attempt in turn.attempts:
-            if attempt.lost:
-                yield worst_case(turn.prompt, priced=priced)
+def _count_earlier(ledgers: Sequence[Ledger], recalls: Iterable[Recall], *, priced: bool) -> None:
+    """Count what earlier parts spent, each call once."""
+    in_money = priced and any(ledger.usd is not None for ledger in ledgers)
+    counted: set[Call] = set()
+    for recall in recalls:
+        for call, turn in recall.turns():
+            for charge in () if call in counted else _charges(turn, priced=in_money):
+                for ledger in ledgers:
+                    ledger.spend(charge)
+            counted.add(call)
+
+
+def _charges(turn: Turn, *, priced: bool) -> Iterator[Charge]:
+    if turn.reply is not None:
+        yield actual_cost(turn.reply, turn.prompt, priced=priced)
+    for attempt in turn.attempts:
+        if attempt.lost:
+            yield worst_case(turn.prompt, priced=priced)

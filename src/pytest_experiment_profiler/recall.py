@@ -109,15 +109,15 @@ class Recall:
         """List the dialogues that were asked."""
         return list(dict.fromkeys(call.dialogue_id for call in self._sent))
 
-    def turns(self) -> Iterator[Turn]:
+    def turns(self) -> Iterator[tuple[Call, Turn]]:
         """Yield each call that was sent, with its answer if there is one, and its attempts."""
         for call in self._sent:
             spans = self.find(call)
             if spans is not None and call not in self._unanswered:
-                yield self.read(spans)
+                yield call, self.read(spans)
             else:
                 prompt = parse_prompt(_read(self._requests, self._sent[call]))
-                yield Turn(prompt=prompt, reply=None, attempts=self.attempts(call))
+                yield call, Turn(prompt=prompt, reply=None, attempts=self.attempts(call))
 
 
 def _open(path: Path) -> BinaryIO | None:

@@ -15,7 +15,7 @@ from pytest_experiment_profiler.experiment import Dialogue, Transcript, Turn
 from pytest_experiment_profiler.records import Record, parse_dialogue, parse_turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 Parsed = TypeVar("Parsed")
@@ -94,6 +94,12 @@ def keep_copy(folder: Path) -> None:
                 shutil.copy2(folder / name, kept / name)
     except OSError as error:
         raise _unusable(folder, error) from error
+
+
+def list_copies(folder: Path, parts: Sequence[object]) -> list[Path]:
+    """List the copies that were kept of a run's earlier parts, which started then."""
+    kept = sorted((folder / "history").glob("*/run.json"))
+    return [path.parent for path in kept if read_run(path.parent).get("started_at") in parts]
 
 
 def _unusable(folder: Path, error: OSError) -> RunFolderError:

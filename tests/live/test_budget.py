@@ -133,6 +133,19 @@ def test_a_budget_counts_what_earlier_parts_spent(service, shell, project):
     assert (last.code, last.summary["status"], api.requests) == (0, "complete", 60)
 
 
+def test_a_budget_counts_answers_that_a_resume_replaced(service, shell, project):
+    api = service()
+    manifest = project(20, concurrency=2)
+    first = shell(manifest).summary["cost"]["usd"]
+    manifest.write_text(f"{manifest.read_text('utf-8')}system: Be brief.\n", "utf-8")
+    second = shell(manifest, "--resume")
+    assert (second.summary["counts"]["reused"], api.requests) == (0, 40)
+    cut_short(second.folder, 19)
+    again = shell(manifest, "--resume", "--budget-usd", str(2 * first))
+    assert (again.code, api.requests) == (1, 40)
+    assert shell(manifest, "--resume", "--budget-usd", str(3 * first)).code == 0
+
+
 def test_a_lost_answer_counts_at_its_worst(service, shell, project):
     api = service()
     manifest = project(10, concurrency=2)

@@ -57,7 +57,7 @@ PROMPT = make_prompt()
 def look_up(folder, prompt=PROMPT):
     recall = folder.recall()
     turn, attempts = recall.recorded(call_of(prompt)), recall.attempts(call_of(prompt))
-    told = {call_of(turn.prompt): turn.attempts for turn in recall.turns()}
+    told = {call_of(turn.prompt): turn.attempts for _, turn in recall.turns()}
     recall.close()
     assert told.get(call_of(prompt), ()) == attempts
     return turn, attempts
