@@ -110,10 +110,13 @@ def test_the_services_wait_is_kept_to():
     assert clock.slept == [7.0]
 
 
-def test_a_wait_beyond_the_limit_is_none():
-    outcome, clock = call(busy(retry_after_s=MAX_WAIT_S + 1), REPLY)
+@pytest.mark.parametrize(
+    ("wait", "said"), [(MAX_WAIT_S + 1, "61 s"), (float("inf"), "inf s"), (10**400, "inf s")]
+)
+def test_a_wait_beyond_the_limit_is_none(wait, said):
+    outcome, clock = call(busy(retry_after_s=wait), REPLY)
     assert (clock.slept, len(outcome.attempts)) == ([], 1)
-    assert outcome.error.message.startswith("busy (asked to wait 61 s")
+    assert outcome.error.message.startswith(f"busy (asked to wait {said}")
 
 
 @pytest.mark.parametrize("odd", [0.0, -5.0, float("nan"), "soon"])

@@ -9,6 +9,7 @@ ExperimentError
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -95,10 +96,18 @@ class ClientError(ExperimentError):
     ) -> None:
         super().__init__(message)
         self.retryable = retryable
-        is_wait = isinstance(retry_after_s, int | float) and retry_after_s > 0
-        self.retry_after_s = retry_after_s if is_wait else None
+        self.retry_after_s = _read_wait(retry_after_s)
         self.status = status
         self.kind = kind
         self.scope: Scope = scope
         self.lost = lost
         self.limits = limits
+
+
+def _read_wait(seconds: object) -> float | None:
+    if not isinstance(seconds, int | float) or not seconds > 0:
+        return None
+    try:
+        return float(seconds)
+    except OverflowError:
+        return math.inf
