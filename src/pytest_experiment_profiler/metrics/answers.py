@@ -12,7 +12,7 @@ from pytest_experiment_profiler.metrics.numerals import is_number
 from pytest_experiment_profiler.metrics.tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from pytest_experiment_profiler.metrics.exact import Span
     from pytest_experiment_profiler.metrics.likeness import Likeness
@@ -109,19 +109,20 @@ class Answer:
 
     def places_like(self, key: str, likeness: Likeness | None) -> list[int]:
         """Find the places of a key, and of the words that are like it."""
+        if likeness is None or len(key) < likeness.shortest or is_number(key):
+            return self._find_all((key,)) if f" {key} " in self.tokens.stream else []
+        start = key[: likeness.start]
+        if f" {start}" not in self.tokens.stream:
+            return []
         places = self._alike.get((key, likeness))
         if places is None:
-            words = [key]
-            if likeness and len(key) >= likeness.shortest and not is_number(key):
-                begin = self._find_beginning(key[: likeness.start])
-                words += [one for one in begin if one != key and likeness.holds(key, one)]
-            places = self._alike[key, likeness] = self._find_all(words)
+            begin = self._find_beginning(start)
+            words = [one for one in begin if one != key and likeness.holds(key, one)]
+            places = self._alike[key, likeness] = self._find_all([key, *words])
         return places
 
     def _find_beginning(self, start: str) -> Sequence[str]:
         """Find the words that begin so, which stand in a row in the vocabulary."""
-        if f" {start}" not in self.tokens.stream:
-            return ()
         vocabulary = self._vocabulary
         first = bisect_left(vocabulary, start)
         return vocabulary[first : bisect_left(vocabulary, f"{start}{_LAST}", first)]
@@ -141,11 +142,10 @@ class Answer:
                 done, start = start, stream.find(f" {word} ", start + 1)
         return sorted(places)
 
-    def cover(self, places: Iterable[int]) -> Span:
+    def cover(self, places: Sequence[int]) -> Span:
         """Give the place in the folded text from the first to the last of some tokens."""
         starts, ends = self.tokens.starts, self.tokens.ends
-        places = list(places)
-        return min(starts[place] for place in places), max(ends[place] for place in places)
+        return min(map(starts.__getitem__, places)), max(map(ends.__getitem__, places))
 
 
 def _bounded(text: str) -> str:

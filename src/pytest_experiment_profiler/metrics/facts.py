@@ -131,10 +131,10 @@ def _places(word: Word, answer: Answer) -> list[int]:
 
 def _names_another(found: list[tuple[Word, list[int]]], answer: Answer) -> bool:
     """Tell whether a name stands with a wrong other part: "Michelle Obama" for "Barack Obama"."""
-    known = {word.key for word, _ in found}
     missed = {at for at, (word, places) in enumerate(found) if word.name and not places}
     if not missed:
         return False
+    known = {word.key for word, _ in found}
     for at, (word, places) in enumerate(found):
         sides = [side for side in (-1, 1) if at + side in missed]
         strange = (any(_is_strange(answer, one, side, known) for side in sides) for one in places)
