@@ -839,11 +839,14 @@ def test_x_stops_new_calls(project):
 
 
 INTERRUPT = """
-import os, signal, threading
+import os, signal
+
+def pytest_experiment_dialogue(transcript):
+    if transcript.dialogue.dialogue_id == "d1":
+        os.kill(os.getpid(), signal.SIGINT)
+
 class Local:
     def complete(self, prompt):
-        if prompt.dialogue_id == "d1":
-            os.kill(os.getpid(), signal.SIGINT)
         return Reply(text=prompt.dialogue_id)
 
 @pytest.fixture(scope="module")
