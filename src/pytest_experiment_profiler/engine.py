@@ -96,6 +96,7 @@ class Run:
         self._stopping = asyncio.Event()
         self._secrets = list_secrets(os.environ)
         self._started = time.monotonic()
+        self._idled_at = 0.0
 
     def start(self, dialogues: Iterable[Dialogue], ids: Sequence[str]) -> None:
         """Write run.json and send the first prompts; `ids` are the dialogues', in order.
@@ -146,15 +147,18 @@ class Run:
         if self.summary is not None:
             yield from self._read_back()
             return
-        number, idled_at = 0, 0.0
+        number = 0
         while (transcripts := self._handover.wait_for(number, idle)) is not None:
             self._handover.drop(number)
             yield transcripts
             number += 1
-            now = time.monotonic()
-            if now - idled_at >= IDLE_S:
-                idled_at = now
-                idle()
+            self._idle(idle)
+
+    def _idle(self, idle: Callable[[], object]) -> None:
+        now = time.monotonic()
+        if now - self._idled_at >= IDLE_S:
+            self._idled_at = now
+            idle()
 
     def _read_back(self) -> Iterator[list[Transcript]]:
         """Yield what the logs of a finished run hold, for a test that is tried again."""
@@ -166,6 +170,7 @@ class Run:
 
         Raise RunFolderError where the run broke off before.
         """
+        self._idle(idle)
         number = self._numbers[dialogue_id]
         transcripts = self._handover.wait_for(number, idle)
         if transcripts is None:

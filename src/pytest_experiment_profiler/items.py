@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ from pytest_experiment_profiler.validation import find_near
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
 
+    from pytest_experiment_profiler.engine import Run
     from pytest_experiment_profiler.experiment import Metric, Transcript
+    from pytest_experiment_profiler.reports.progress import StatusLine
 
 MANIFESTS = pytest.StashKey[dict[str, Path]]()
 """The manifest of each experiment id that was collected in a session."""
@@ -35,6 +38,10 @@ class ManifestFile(pytest.Module):
     obj = None
     checked: manifest.Checked
     own_metrics: Mapping[str, Metric]
+    run: Run | None = None
+    status: StatusLine
+    hooks: Any = None
+    dataset: str | None = None
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         """Check the manifest and its dataset, and yield its experiment."""
@@ -58,6 +65,7 @@ class ExperimentItem(pytest.Function):
 
     holds_all = True
     current: list[Transcript] | None = None
+    keywords_told: Mapping[str, Any] | None = None
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Place the experiment at its manifest."""
@@ -82,9 +90,9 @@ class ExperimentNode(pytest.Class):
         for name, (dialogue_id, line) in lines.items():
             if wanted is None or name in wanted:
                 item = DialogueItem.from_parent(
-                    self, name=name, callobj=hold_dialogue, fixtureinfo=fixtures
+                    self, name=name, callobj=_take_no_fixture, fixtureinfo=fixtures
                 )
-                item.dialogue_id, item.line = dialogue_id, line
+                item.file, item.dialogue_id, item.line = file, dialogue_id, line
                 # Looking fixtures up is a third of collecting; those of a test with parameters
                 # are shared, too.
                 fixtures = getattr(item, "_fixtureinfo", None)
@@ -92,7 +100,9 @@ class ExperimentNode(pytest.Class):
         gates = ["gates" if "gates" not in lines else "gates (run)"]
         for name in gates if file.checked.experiment.gates else []:
             if wanted is None or name in wanted:
-                yield GatesItem.from_parent(self, name=name, callobj=judge_gates)
+                judge = GatesItem.from_parent(self, name=name, callobj=_take_no_fixture)
+                judge.file = file
+                yield judge
         known = {*lines, *(gates if file.checked.experiment.gates else ())}
         unknown = sorted((wanted or set()) - known)
         if unknown:
@@ -109,13 +119,50 @@ class ExperimentNode(pytest.Class):
         return {name if name in known else name_node(name) for name in own}
 
 
-class DialogueItem(pytest.Function):
+def _take_no_fixture() -> None:
+    """Be judged by the item."""
+
+
+class JudgedItem(pytest.Function):
+    """An item that is one part of an experiment."""
+
+    file: ManifestFile
+    holds_all = False
+    current: list[Transcript] | None = None
+    keywords_told: Mapping[str, Any] | None = None
+
+    @property
+    def ihook(self) -> Any:  # noqa: ANN401 -- pluggy's
+        """Call the hooks of the conftest files around the manifest, looked up once for a run."""
+        return self.file.hooks or super().ihook
+
+    def setup(self) -> None:
+        """Set the project's own fixtures up, and the run if that is still to be done.
+
+        Each fixture that an item asks for costs more than all that is done with it here.
+        """
+        if self.file.run is None:
+            self.file.hooks = super().ihook
+            self.fixturenames = [*self.fixturenames, "experiment_run"]
+        super().setup()
+
+
+class DialogueItem(JudgedItem):
     """A dialogue of an experiment."""
 
     dialogue_id: str
     line: int
-    holds_all = False
-    current: list[Transcript] | None = None
+
+    def runtest(self) -> None:
+        """Judge the dialogue."""
+        hold_dialogue(self)
+
+    @cached_property
+    def location(self) -> tuple[str, int | None, str]:
+        """Say the place as pytest does, which takes long to write a path."""
+        if self.file.dataset is None:
+            self.file.dataset = super().location[0]
+        return self.file.dataset, *self.reportinfo()[1:]
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Place the dialogue at its line in the dataset.
@@ -124,15 +171,15 @@ class DialogueItem(pytest.Function):
         """
         if self.config.pluginmanager.hasplugin("vscode_pytest"):
             return self.path, 0, self.name
-        file: Any = self.getparent(ManifestFile)
-        return file.checked.experiment.dataset_path, self.line - 1, self.name
+        return self.file.checked.experiment.dataset_path, self.line - 1, self.name
 
 
-class GatesItem(pytest.Function):
+class GatesItem(JudgedItem):
     """The gates on an experiment's whole run, its last item."""
 
-    holds_all = False
-    current: list[Transcript] | None = None
+    def runtest(self) -> None:
+        """Judge the run."""
+        judge_gates(self)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Place the gates at their manifest."""

@@ -32,7 +32,7 @@ def hold_experiment(
     item: Any = request.node
     failed, not_run = 0, 0
     with _capturing_once(request):
-        for transcripts in take_transcripts(item, experiment_run):
+        for transcripts in take_transcripts(item, experiment_run, item.parent.status):
             describe_item(item, transcripts, experiment_run)
             outcomes = {transcript.outcome for transcript in transcripts}
             failed += "error" in outcomes or bool(experiment_run.judge(transcripts))
@@ -65,9 +65,8 @@ def _capturing_once(request: pytest.FixtureRequest) -> Iterator[None]:
                 request.node.add_report_section("call", name, text)
 
 
-def take_transcripts(item: pytest.Item, run: Run) -> Iterator[list[Transcript]]:
+def take_transcripts(item: pytest.Item, run: Run, status: StatusLine) -> Iterator[list[Transcript]]:
     """Take a run's transcripts, show how it stands meanwhile, and let the hooks see each."""
-    status = _open_status(item.config)
     silent = item.config.get_verbosity(pytest.Config.VERBOSITY_SUBTESTS) == 0
     try:
         for transcripts in run.take_transcripts(lambda: status.show(run.standing())):
@@ -81,35 +80,34 @@ def take_transcripts(item: pytest.Item, run: Run) -> Iterator[list[Transcript]]:
         raise pytest.exit.Exception("interrupted", returncode=2) from None
 
 
-def hold_dialogue(request: pytest.FixtureRequest, experiment_run: Run) -> None:
+def hold_dialogue(item: Any) -> None:  # noqa: ANN401 -- DialogueItem, which imports us
     """Wait for one dialogue's transcripts and judge them."""
-    item: Any = request.node
-    status = _open_status(item.config)
+    run: Run = item.file.run
+    status: StatusLine = item.file.status
     try:
-        transcripts = experiment_run.take(
-            item.dialogue_id, lambda: status.show(experiment_run.standing())
-        )
+        transcripts = run.take(item.dialogue_id, lambda: status.show(run.standing()))
     except KeyboardInterrupt:
-        experiment_run.stop("interrupted")
+        run.stop("interrupted")
         raise pytest.exit.Exception("interrupted", returncode=2) from None
     except ExperimentError as error:
         raise pytest.fail.Exception(make_plain(str(error)), pytrace=False) from None
     status.clear()
-    describe_item(item, transcripts, experiment_run)
-    show_hooks(item, experiment_run, transcripts)
-    if transcripts[0].outcome == "not_run" and experiment_run.tell_not_run(item.dialogue_id):
+    describe_item(item, transcripts, run)
+    show_hooks(item, run, transcripts)
+    if transcripts[0].outcome == "not_run" and run.tell_not_run(item.dialogue_id):
         pytest.fail(f"dialogues were not run: {transcripts[0].not_run}", pytrace=False)
-    judge_dialogue(item, experiment_run, transcripts)
+    judge_dialogue(item, run, transcripts)
 
 
-def judge_gates(request: pytest.FixtureRequest, experiment_run: Run) -> None:
+def judge_gates(item: Any) -> None:  # noqa: ANN401 -- GatesItem, which imports us
     """Wait for the end of a run and judge it as a whole."""
-    describe_item(request.node, None, experiment_run)
-    selection = experiment_run.record["selection"]
+    run: Run = item.file.run
+    describe_item(item, None, run)
+    selection = run.record["selection"]
     if selection["ids"] is not None:
         some = f"{selection['selected']} of {selection['dialogues']} dialogues"
         pytest.fail(f"gates judge whole runs, and {some} were selected", pytrace=False)
-    lines = [*finish_run(request.node, experiment_run), *_verdict(experiment_run, 0, 0)]
+    lines = [*finish_run(item, run), *_verdict(run, 0, 0)]
     if lines:
         pytest.fail("\n".join(lines), pytrace=False)
 
@@ -120,7 +118,7 @@ def show_hooks(item: pytest.Item, run: Run, transcripts: list[Transcript]) -> No
         item.ihook.pytest_experiment_dialogue(experiment=run.experiment, transcript=transcript)
 
 
-def _open_status(config: pytest.Config) -> StatusLine:
+def open_status(config: pytest.Config) -> StatusLine:
     """Make the line that shows how a run stands; silent where nobody sees it or wants it."""
     plugins = config.pluginmanager
     quiet = config.get_verbosity() < 0 or hasattr(config, "workerinput")

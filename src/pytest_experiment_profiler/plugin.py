@@ -206,8 +206,10 @@ def experiment_run(request: pytest.FixtureRequest, model_client: Client) -> Iter
             pytest.fail("gates judge whole runs, and no dialogue was selected", pytrace=False)
         run = orders.start_run(file, model_client, _loop_thread(request.session), selected)
     request.config.stash.setdefault(_folders, {})[str(run.folder)] = None
+    file.run, file.status = run, judging.open_status(request.config)
     with _sigterm_as_ctrl_c():
         yield run
+    file.run = None
     problems = judging.close_run(file, run)
     if problems:
         pytest.fail("\n".join(problems), pytrace=False)

@@ -43,7 +43,13 @@ def describe_item(item: Any, transcripts: list[Transcript] | None, run: Run) -> 
 
 
 def describe_report(item: Any, report: pytest.TestReport) -> None:  # noqa: ANN401
-    """Give the report of a dialogue the time that its calls took, and its place in the dataset."""
+    """Give the report of a dialogue the time that its calls took, and its place in the dataset.
+
+    Keywords that are the same in all reports of an item are kept once: pytest keeps each report.
+    """
+    if report.keywords == item.keywords_told:
+        report.keywords = item.keywords_told
+    item.keywords_told = report.keywords
     transcripts = getattr(item, "current", None)
     if report.when == "call" and transcripts:
         dialogue = transcripts[0].dialogue

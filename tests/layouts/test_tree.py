@@ -248,6 +248,16 @@ def test_the_hooks_are_called_once(project, layout):
     assert (summary["length"], summary["judge"]) == (12.0, "me")
 
 
+def test_hooks_of_a_folder_hear_of_its_dialogues_only(project, layout):
+    deep = project.path / "experiments" / "deep"
+    write_project(deep, 2, {}, name="deep")
+    (deep / "conftest.py").write_text(HEARD, "utf-8")
+    result = project.run("experiments", layout, "-s")
+    assert result.ret == pytest.ExitCode.OK
+    said = result.stdout.str()
+    assert (said.count("HEARD"), said.count("SUMMED deep_run"), said.count("SUMMED")) == (2, 1, 1)
+
+
 # --- no false green
 
 
@@ -374,6 +384,27 @@ def test_autouse_fixtures_of_the_project_work(project, layout):
     result = project.run(MANIFEST, layout, "-s")
     assert result.ret == pytest.ExitCode.OK
     assert result.stdout.str().count("AROUND") == (6 if layout == TREE else 1)
+
+
+MARKING = """
+import pytest
+
+@pytest.fixture(autouse=True)
+def mark(request):
+    yield
+    request.node.add_marker("late")
+
+def pytest_runtest_logreport(report):
+    print("REPORT", report.when, "late" in report.keywords)
+"""
+
+
+def test_reports_carry_the_marks_of_their_moment(project, layout):
+    (project.path / "conftest.py").write_text(MARKING, "utf-8")
+    (project.path / "pytest.ini").write_text("[pytest]\nmarkers = late\n", "utf-8")
+    said = project.run(MANIFEST, layout, "-s").stdout.str()
+    assert said.count("REPORT setup False") == said.count("REPORT teardown True") > 0
+    assert said.count("REPORT call False") >= len(names(6))
 
 
 # --- stopping

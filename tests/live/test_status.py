@@ -129,8 +129,10 @@ def off_terminal(words, folder):
     return done.stdout, done.stderr
 
 
-def test_a_file_gets_a_line_every_tenth_of_the_way(tmp_path):
-    out, _ = off_terminal(under_pytest(write_slow(tmp_path / "p", SETTLE_S / 6)), tmp_path)
+@pytest.mark.parametrize("layout", ["subtests", "tree"])
+def test_a_file_gets_a_line_every_tenth_of_the_way(tmp_path, layout):
+    words = under_pytest(write_slow(tmp_path / "p", SETTLE_S / 6), f"--experiment-layout={layout}")
+    out, _ = off_terminal(words, tmp_path)
     shown = [int(line.partition("/")[0]) for line in out.splitlines() if LINE.match(line)]
     assert 1 <= len(shown) <= 9
     assert shown == sorted(set(shown))
