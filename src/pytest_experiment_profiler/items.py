@@ -12,7 +12,7 @@ from pytest_experiment_profiler import manifest, orders
 from pytest_experiment_profiler.errors import ManifestError, UsageError
 from pytest_experiment_profiler.judging import hold_dialogue, hold_experiment, judge_gates
 from pytest_experiment_profiler.reports.plain import make_plain
-from pytest_experiment_profiler.selection import choose_layout, name_node
+from pytest_experiment_profiler.selection import asks_for, choose_layout, name_node
 from pytest_experiment_profiler.validation import find_near
 
 if TYPE_CHECKING:
@@ -177,9 +177,23 @@ class DialogueItem(JudgedItem):
 class GatesItem(JudgedItem):
     """The gates on an experiment's whole run, its last item."""
 
+    def setup(self) -> None:
+        """Start no run for gates that are not going to be judged."""
+        if find_selected(self.file) is None:
+            super().setup()
+
     def runtest(self) -> None:
-        """Judge the run."""
-        judge_gates(self)
+        """Judge the run, if it is a whole one; what nobody asked for by name is no failure."""
+        selected = find_selected(self.file)
+        if selected is None:
+            judge_gates(self)
+            return
+        some = f"{len(selected)} of {len(self.file.checked.lines)} dialogues"
+        text = f"gates judge whole runs, and {some} were selected"
+        ids = self.config.stash.get(CHOSEN, {}).get(str(self.path.resolve()), ())
+        if asks_for(self.config, self.name, ids):
+            pytest.fail(text, pytrace=False)
+        pytest.skip(text)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Place the gates at their manifest."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -82,6 +83,18 @@ def choose_layout(config: Any, path: Path, names: Mapping[str, list[str]]) -> st
     narrowed = any(config.getoption(option, None) for option in _TREE_OPTIONS)
     deselected = any("::" in text for text in config.getoption("deselect", None) or ())
     return "tree" if editor or narrowed or deselected else "subtests"
+
+
+def asks_for(config: Any, name: str, ids: Iterable[str]) -> bool:  # noqa: ANN401 -- pytest's
+    """Tell whether an item that is selected was meant: by its id, a word of -k, or as failed.
+
+    What is left over by `-k "not d3"` or --deselect was not. `ids` are the manifest's that the
+    command line gives.
+    """
+    words = re.findall(r"[^\s()]+", config.getoption("keyword", None) or "")
+    by_word = any(word.lower() in name.lower() for word in words)
+    by_id = any(text.partition("::")[2] == name for text in ids)
+    return by_word or by_id or bool(config.getoption("lf", None))
 
 
 def name_failures(failed: Mapping[str, bool], reports: Iterable[Any]) -> dict[str, bool]:

@@ -473,6 +473,53 @@ def test_gates_alone_judge_no_empty_run(bare):
     assert bare.take_calls() in ([], names(6))
 
 
+LEFT_OVER: list[list[str]] = [
+    ["-k", "not d3"],
+    ["-k", "not d3 and not d5"],
+    ["--deselect", f"{DEMO}::d3"],
+    ["-k", "demo_run and not d3"],
+    ["-k", "not (d0 or d1 or d2 or d3 or d4 or d5)"],
+]
+
+
+@pytest.mark.parametrize("words", LEFT_OVER)
+def test_gates_that_a_selection_leaves_over_are_skipped(bare, words):
+    bare.write(6, gates={"fact_coverage": {"min": 0.9}})
+    spoil(bare, "fact1", "fact2")
+    result = bare.run(MANIFEST, *words, "-rs")
+    assert result.ret == pytest.ExitCode.OK
+    assert result.parseoutcomes()["skipped"] == 1
+    result.stdout.fnmatch_lines(["*gates judge whole runs, and [045] of 6 dialogues were selected"])
+    assert not (bare.run_folder / "summary.json").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ids("d1", "gates"),
+        ids("gates"),
+        [MANIFEST, "-k", "gates"],
+        [MANIFEST, "-k", "d1 or Gates"],
+        [MANIFEST, "-k", "gates and not d3"],
+    ],
+)
+def test_gates_that_are_asked_for_are_no_green_in_a_partial_run(bare, words):
+    bare.write(6, gates={"fact_coverage": {"min": 0.1}})
+    result = bare.run(*words)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.parseoutcomes()["failed"] == 1
+    result.stdout.fnmatch_lines(["gates judge whole runs, and [01] of 6 dialogues were selected"])
+    assert bare.take_calls() in ([], ["d1"])
+
+
+def test_stepwise_goes_on_past_what_it_left_behind(bare):
+    bare.write(6, gates={"fact_coverage": {"min": 0.1}})
+    bare.fail("d2")
+    assert bare.run(MANIFEST, "--sw").ret == pytest.ExitCode.INTERRUPTED
+    bare.fail()
+    bare.run(MANIFEST, "--sw").assert_outcomes(passed=4, skipped=1)
+
+
 # --- what a partial run is
 
 
