@@ -143,6 +143,7 @@ def surroundings(scratch: Path, search: str) -> dict[str, str]:
         "TMPDIR": str(scratch),
         "USER": "user",
         "LANG": "C.UTF-8",
+        "LC_MESSAGES": "C",  # else each message of argparse is looked for in eight files
         "TZ": "UTC",
         "COLUMNS": "100",
         "PYTHONHASHSEED": "0",
