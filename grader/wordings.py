@@ -19,6 +19,7 @@ class Names:
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self._coined: set[str] = set()
+        self._all = ""
 
     def coin(self, *, accented: bool = False) -> str:
         """Coin a name, every other one with a letter beyond ASCII."""
@@ -46,9 +47,12 @@ class Names:
 
     def _keep(self, name: str) -> bool:
         lower = name.lower()
-        if any(lower in other or other in lower for other in self._coined):
+        ends = range(1, len(lower) + 1)
+        parts = {lower[start:end] for end in ends for start in range(end)}
+        if lower in self._all or not parts.isdisjoint(self._coined):
             return False
         self._coined.add(lower)
+        self._all += lower + "\n"
         return True
 
 
