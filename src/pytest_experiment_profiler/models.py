@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 
 @cache
 def load_models() -> dict[str, Any]:
     """Read the table of models, data of this package."""
-    file = resources.files("pytest_experiment_profiler") / "models.json"
+    file = Path(__file__).with_name("models.json")
     table: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return table
 

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from pytest_experiment_profiler.documents import Fault, Steps
@@ -23,7 +23,7 @@ MAX_SHOWN = 60
 @cache
 def load_schema(name: str) -> Schema:
     """Read a schema of this package by name, such as "manifest"."""
-    file = resources.files("pytest_experiment_profiler") / "schemas" / f"{name}.schema.json"
+    file = Path(__file__).with_name("schemas") / f"{name}.schema.json"
     schema: Schema = json.loads(file.read_text("utf-8"))
     return schema
 
