@@ -123,7 +123,7 @@ class Box:
             "own_user": self._user.dropped,
         }
         python = [str(self._interpreter.path), "-I", "-S", "-B"]
-        start = [str(self._kit.start / "start.py"), str(self._kit.confinement), "", "launcher"]
+        start = self._kit.start_arguments([self._kit.confinement], "launcher")
         return subprocess.Popen(  # noqa: S603 -- the staged launcher
             [*before, *python, *start, json.dumps(settings)],
             stdin=subprocess.PIPE,

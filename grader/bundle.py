@@ -5,8 +5,6 @@ As a script: build a bundle. Arguments: the file to write, the standard library,
 the last folder will be moved before it is used, and that folder.
 """
 
-from __future__ import annotations
-
 import marshal
 import mmap
 import os
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-external: Any = sys.modules["_frozen_importlib_external"]
+external: "Any" = sys.modules["_frozen_importlib_external"]
 Entry = tuple[int, int, bool, str]
 LEFT_OUT = frozenset(
     {"__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3"}
@@ -32,7 +30,7 @@ class Loader(external.SourceFileLoader):  # type: ignore[misc]
 
     code: memoryview
 
-    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 -- importlib's signature
+    def get_code(self, fullname: str) -> "CodeType":  # noqa: ARG002 -- importlib's signature
         """Give the code without a look at the disk."""
         return marshal.loads(self.code)  # type: ignore[no-any-return]  # noqa: S302 -- our own
 
@@ -68,7 +66,7 @@ class Finder:
             fullname, path, loader=loader, submodule_search_locations=within
         )
 
-    def _plain(self) -> Any:  # noqa: ANN401 -- importlib's own
+    def _plain(self) -> "Any":  # noqa: ANN401 -- importlib's own
         """Give the finder that looks at the disk, for what is rarely wanted."""
         return external.FileFinder(self._folder, *external._get_supported_file_loaders())  # noqa: SLF001
 
@@ -108,7 +106,7 @@ def build(path: str, library: str, move: str, packages: str) -> None:
         file.write(len(head).to_bytes(HEADER, "big") + head + codes)
 
 
-def _folders(root: str) -> Iterator[str]:
+def _folders(root: str) -> "Iterator[str]":
     for folder, names, _files in os.walk(root):
         names[:] = sorted(name for name in names if name not in LEFT_OUT)
         yield folder

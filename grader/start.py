@@ -1,7 +1,6 @@
 """Start a module as `python -m` does, with the given folders after the standard library.
 
-Arguments: the folders, joined as in PATH; a bundle of modules, or nothing; the module; its own
-arguments.
+Arguments: the folders, joined as in PATH; a bundle of modules; the module; its own arguments.
 """
 
 import gc
@@ -11,14 +10,12 @@ import sys
 
 site.setquit()  # `exit` and `quit`, which -S would leave out
 gc.set_threshold(50_000, 20, 20)  # importing makes thousands of objects, and none to collect
-_folders, _bundle = sys.argv[1:3]
-if _bundle:
-    sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120 -- start-up
-    import bundle  # type: ignore[import-not-found]  # beside this script
+sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120 -- start-up
+import bundle  # type: ignore[import-not-found]  # noqa: E402 -- beside this script
 
-    del sys.path[0]
-    bundle.install(_bundle)
-sys.path += _folders.split(os.pathsep)
+_folders, _bundle = sys.argv[1:3]
+sys.path[:] = [*sys.path[1:], *_folders.split(os.pathsep)]
+bundle.install(_bundle)
 del sys.argv[:3]
 
 import runpy  # noqa: E402 -- from the bundle, like all that it imports
