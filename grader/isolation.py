@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from grader.box import Backend, Box, Command
 from grader.errors import GraderError
@@ -88,16 +87,16 @@ def _try(way: Way, *, kit: Kit, interpreter: Interpreter, user: BoxUser, root: P
         private=root if way.private else None,
     )
     try:
-        answer = _probe(box, user, root, way.name)
-        if answer["worked"] and way.level != "limits":
-            raise LeakError(f"the box lets through: {', '.join(answer['worked'])}")
+        python, worked = _probe(box, user, root, way.name)
+        if worked and way.level != "limits":
+            raise LeakError(f"the box lets through: {', '.join(worked)}")
     except GraderError:
         box.close()
         raise
     hello = box.backend
     return Confined(
         box=box,
-        python=answer["python"],
+        python=python,
         isolation=Isolation(
             level=way.level if hello["uid"] != 0 else "limits",
             backend=hello["backend"],
@@ -109,7 +108,7 @@ def _try(way: Way, *, kit: Kit, interpreter: Interpreter, user: BoxUser, root: P
     )
 
 
-def _probe(box: Box, user: BoxUser, root: Path, name: str) -> dict[str, Any]:
+def _probe(box: Box, user: BoxUser, root: Path, name: str) -> tuple[str, list[str]]:
     """Lay out things that only confinement keeps the box from, and let it try."""
     bait = root / f"k-{name}"
     bait.mkdir()
@@ -138,9 +137,8 @@ def _probe(box: Box, user: BoxUser, root: Path, name: str) -> dict[str, Any]:
     if not ending.clean:
         detail = ending.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise GraderError(f"no command can be started in the box ({ending.reason} {detail})")
-    answer: dict[str, Any] = json.loads(ending.stdout)
-    answer["worked"] += ["udp"] if received else []
-    return answer
+    python, *worked = ending.stdout.decode().split()
+    return python, [*worked, *(["udp"] if received else [])]
 
 
 def _has_come(receiver: socket.socket) -> bool:

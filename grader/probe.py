@@ -1,14 +1,16 @@
-"""Try in the box what the box must not allow; print as JSON the names of what worked.
+"""Try in the box what it must not allow; print the version of Python and what worked.
 
 Arguments: a file to read, a folder to write in, a port to connect to, one to
 send a datagram to (whether it came only the receiver can tell), a process to signal.
 """
 
-import contextlib
-import json
 import os
 import socket
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def _read(path: str) -> None:
@@ -47,17 +49,18 @@ def main(path: str, folder: str, port: str, datagrams: str, process: str) -> Non
         "signal": (_signal, process),
         "proc": (_environ, process),
     }
-    with contextlib.suppress(OSError):
-        _datagram(datagrams)
-    worked = []
-    for name, (attempt, argument) in attempts.items():
-        try:
-            attempt(argument)
-        except OSError:
-            continue
-        worked.append(name)
+    _works(_datagram, datagrams)
+    worked = [name for name, attempt in attempts.items() if _works(*attempt)]
     version = ".".join(map(str, sys.version_info[:3]))
-    sys.stdout.write(json.dumps({"worked": worked, "python": version}))
+    sys.stdout.write(" ".join([version, *worked]))
+
+
+def _works(attempt: "Callable[[str], None]", argument: str) -> bool:
+    try:
+        attempt(argument)
+    except OSError:
+        return False
+    return True
 
 
 if __name__ == "__main__":
