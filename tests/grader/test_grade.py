@@ -33,6 +33,7 @@ def test_a_right_program_passes(passed):
     assert passed.checks == dict.fromkeys(CHECK_IDS, 1)
     assert set(passed.groups.values()) == {1}
     assert passed.reason == ""
+    assert "real_sdk" not in passed.signals
     assert len(passed.submission_digest) == len(passed.task_digest) == 64
 
 

@@ -49,7 +49,32 @@ print(json.dumps([refused, [
 """
 
 
-def speak(*, stand_in):
+UTILITIES = """
+import asyncio, json, sys
+from pytest_experiment_profiler.clients.anthropic import AnthropicClient
+from pytest_experiment_profiler.errors import ClientError
+from pytest_experiment_profiler.experiment import Message, Prompt
+def prompt(dialogue):
+    said = (Message(role="user", content=dialogue["user"]),)
+    whose = {"dialogue_id": "d", "turn": 0, "repeat": 0}
+    settings = {"model": "m-1", "max_tokens": 50, "temperature": 0.25}
+    return Prompt(system=dialogue["system"], messages=said, **settings, **whose)
+async def ask_all(dialogues):
+    client = AnthropicClient(9)
+    found = [await client.complete(prompt(dialogue)) for dialogue in dialogues]
+    try:
+        await client.complete(prompt({"user": "?", "system": None}))
+    except ClientError as error:
+        found.append(error)
+    await client.aclose()
+    return found
+*replies, refused = asyncio.run(ask_all(json.load(sys.stdin)))
+shown = [[one.text, one.model, one.stop_reason, one.usage] for one in replies]
+print(json.dumps([shown, str(refused), refused.status, refused.retryable]))
+"""
+
+
+def speak(script, *, stand_in):
     dialogues = [{"user": d.user, "system": d.system} for d in CASE.dialogues[:4]]
     with Recorder(CASE) as recorder:
         environment = {
@@ -59,7 +84,7 @@ def speak(*, stand_in):
             "PYTHONPATH": str(GRADER / "stand_in") if stand_in else "",
         }
         done = subprocess.run(
-            [sys.executable, "-B", "-c", CALLS],
+            [sys.executable, "-B", "-c", script],
             input=json.dumps(dialogues),
             env=environment,
             capture_output=True,
@@ -72,10 +97,15 @@ def speak(*, stand_in):
     return json.loads(done.stdout), calls
 
 
-def test_both_put_the_same_on_the_wire_and_give_the_same_back():
+@pytest.mark.parametrize("script", [CALLS, UTILITIES], ids=["sdk", "utilities"])
+def test_both_put_the_same_on_the_wire_and_give_the_same_back(script):
     pytest.importorskip("anthropic")
-    ours, our_calls = speak(stand_in=True)
-    theirs, their_calls = speak(stand_in=False)
+    ours, our_calls = speak(script, stand_in=True)
+    theirs, their_calls = speak(script, stand_in=False)
     assert our_calls == their_calls
     assert ours == theirs
-    assert ours[0] == ["TypeError", "TypeError", [400, True]]
+
+
+def test_both_refuse_the_same_arguments():
+    (refused, _), _ = speak(CALLS, stand_in=True)
+    assert refused == ["TypeError", "TypeError", [400, True]]

@@ -5,16 +5,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
-import http.client
 import json
 import os
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import httpx2
 
@@ -28,23 +23,19 @@ USUAL_URL = "https://api.anthropic.com"
 USUAL_SECONDS = 600.0
 PATH = "/v1/messages"
 BETA_PATH = "/v1/messages?beta=true"
-LANES = 32
 RETRIED = {408, 409, 429}
 
 
-class DefaultHttpxClient:
-    """Take the place of a transport, which the stand-in needs none of."""
-
-    def __init__(self, **options: Any) -> None:
-        self.options = options
+class DefaultHttpxClient(httpx2.Client):
+    """A transport, for those who use it by itself."""
 
 
-class DefaultAsyncHttpxClient(DefaultHttpxClient):
-    """Take the place of an async transport."""
+class DefaultAsyncHttpxClient(httpx2.AsyncClient):
+    """An async transport, likewise."""
 
 
-class DefaultAioHttpClient(DefaultHttpxClient):
-    """Take the place of the transport over aiohttp."""
+class DefaultAioHttpClient(httpx2.AsyncClient):
+    """The transport over aiohttp, likewise."""
 
 
 class _RawResponse:
@@ -107,6 +98,8 @@ class AsyncAPIResponse(_RawResponse):
 
 
 class _Base:
+    custom_auth = None
+
     def __init__(  # noqa: PLR0913 -- the SDK's signature
         self,
         *,
@@ -146,6 +139,17 @@ class _Base:
         token = self.api_key or self.auth_token
         return {"authorization": f"Bearer {token}"} if token else {}
 
+    @property
+    def default_headers(self) -> dict[str, str]:
+        """Give the headers of every request."""
+        return {
+            "content-type": "application/json",
+            "accept": "application/json",
+            "anthropic-version": "2023-06-01",
+            **self.auth_headers,
+            **_lower(self._headers),
+        }
+
     def _send(
         self, path: str, body: object, headers: Mapping[str, str] | None, timeout: object
     ) -> httpx2.Response:
@@ -168,30 +172,17 @@ class _Base:
     def _send_once(
         self, path: str, body: object, headers: Mapping[str, str] | None, timeout: object
     ) -> httpx2.Response:
-        url = urlsplit(str(self.base_url).rstrip("/") + path)
-        request = httpx2.Request("POST", url.geturl())
-        kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-        connection = kind(url.hostname or "", url.port, timeout=_seconds(timeout, self.timeout))
-        sent = {
-            "content-type": "application/json",
-            "accept": "application/json",
-            "anthropic-version": "2023-06-01",
-            **self.auth_headers,
-            **_lower(self._headers),
-            **_lower(headers or {}),
-        }
+        url = str(self.base_url).rstrip("/") + path
+        sent = {**self.default_headers, **_lower(headers or {})}
+        request = httpx2.Request("POST", url)
         try:
-            target = url.path + (f"?{url.query}" if url.query else "")
-            connection.request("POST", target, json.dumps(body).encode(), sent)
-            answer = connection.getresponse()
-            content = answer.read()
-            return httpx2.Response(answer.status, dict(answer.headers), content, request)
-        except TimeoutError as error:
+            return httpx2.send(
+                url, json.dumps(body).encode(), sent, _seconds(timeout, self.timeout)
+            )
+        except httpx2.TimeoutException as error:
             raise _errors.APITimeoutError(request) from error
-        except (OSError, http.client.HTTPException) as error:
+        except httpx2.TransportError as error:
             raise _errors.APIConnectionError(request=request) from error
-        finally:
-            connection.close()
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
@@ -310,17 +301,13 @@ class AsyncAnthropic(_Base):
         super().__init__(**options)
         self.messages = AsyncMessages(self)
         self.beta = Beta(AsyncMessages(self, path=BETA_PATH))
-        self._pool: ThreadPoolExecutor | None = None
-        self._opening = threading.Lock()
+        self._lanes = httpx2.Lanes()
 
     async def send(
         self, path: str, body: object, headers: Mapping[str, str] | None, timeout: object
     ) -> httpx2.Response:
         """Send a request in a thread."""
-        with self._opening:
-            self._pool = self._pool or ThreadPoolExecutor(LANES)
-        call = functools.partial(self._send, path, body, headers, timeout)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        return await self._lanes.run(functools.partial(self._send, path, body, headers, timeout))
 
     async def post(
         self, path: str, *, cast_to: Any, body: object = None, options: Any = None, **_: Any
@@ -337,8 +324,7 @@ class AsyncAnthropic(_Base):
 
     async def close(self) -> None:
         """End the threads."""
-        if self._pool:
-            self._pool.shutdown(wait=False)
+        self._lanes.close()
 
     def is_closed(self) -> bool:
         """Tell that there is nothing to close."""
