@@ -62,9 +62,11 @@ class Finder:
         loader = Loader(fullname, path)
         loader.code = self._codes[start : start + size]
         within = [os.path.dirname(path)] if is_package else None  # noqa: PTH120 -- start-up
-        return external.spec_from_file_location(
+        spec = external.spec_from_file_location(
             fullname, path, loader=loader, submodule_search_locations=within
         )
+        spec.cached = path  # there is no other file; finding a name for one takes a while
+        return spec
 
     def _plain(self) -> "Any":  # noqa: ANN401 -- importlib's own
         """Give the finder that looks at the disk, for what is rarely wanted."""
