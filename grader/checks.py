@@ -213,7 +213,7 @@ def _expect(got: object, want: object, where: str) -> None:
 
 
 def _offline(run: RunEvidence) -> Problem:
-    return f"{len(run.calls)} calls without a key" if run.calls else None
+    return f"{run.requests} requests without a key" if run.requests else None
 
 
 def _judge_wire(run: Run) -> dict[str, Problem]:

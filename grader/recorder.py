@@ -53,6 +53,7 @@ class Recorder(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.case = case
         self._calls: list[Call] = []
+        self._requests = 0
         self._room = KEPT_LIMIT
         self._connections = threading.Semaphore(CONNECTIONS_LIMIT)
         self._recording = threading.Lock()
@@ -81,6 +82,17 @@ class Recorder(ThreadingHTTPServer):
         """List the calls so far."""
         with self._recording:
             return list(self._calls)
+
+    @property
+    def requests(self) -> int:
+        """Count what was sent so far, calls or not."""
+        with self._recording:
+            return self._requests
+
+    def count_request(self) -> None:
+        """Count a request of any kind."""
+        with self._recording:
+            self._requests += 1
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 -- theirs
         """Serve a connection, unless there are too many."""
@@ -210,6 +222,10 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.rfile: Any = _ShortLines(self.rfile)
+
+    def parse_request(self) -> bool:
+        self.server.count_request()
+        return super().parse_request()
 
     def do_POST(self) -> None:
         data = self._body()

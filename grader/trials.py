@@ -41,12 +41,16 @@ FAILURES = ("missing_dataset", "empty_array", "empty_lines")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunEvidence:
-    """What a `run` left: its ending, the bytes of each file or why there are none, calls made."""
+    """What a `run` left: its ending, the bytes of each file or why there are none, calls made.
+
+    `requests` counts all that was sent to the recorder, calls or not.
+    """
 
     ending: Ending = NEVER
     files: Mapping[str, bytes] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
     calls: tuple[Call, ...] = ()
+    requests: int = 0
     key: str = ""
 
 
@@ -249,13 +253,18 @@ class Trials:
                 environment=environment,
                 port=recorder.port,
             )
-            calls = tuple(recorder.calls())
+            calls, requests = tuple(recorder.calls()), recorder.requests
         files, problems = self._bench.collect(writable, (*setting.below, case.experiment_id))
         for file, data in self._before(name).items():
             if files.get(file) == data:
                 problems[file] = f"{file}: left as it was before"
         self._runs[name] = RunEvidence(
-            ending=ending, files=files, problems=problems, calls=calls, key=self._key
+            ending=ending,
+            files=files,
+            problems=problems,
+            calls=calls,
+            requests=requests,
+            key=self._key,
         )
 
     def _before(self, name: str) -> Mapping[str, bytes]:

@@ -204,8 +204,7 @@ def test_a_temperature_of_zero_is_sent_too():
 
 
 def test_without_a_key_nothing_is_sent():
-    run = run_of(FRESH, calls=(call_of(FRESH, FRESH.dialogues[0]),))
-    assert failed(runs={"fresh": run}) == {"fresh.offline"}
+    assert failed(runs={"fresh": run_of(FRESH, requests=1)}) == {"fresh.offline"}
 
 
 def printed(text):

@@ -47,6 +47,16 @@ def test_each_dialogue_gets_its_answer(recorder):
     assert len(recorder.calls()) == len(CASE.dialogues)
 
 
+@pytest.mark.parametrize(
+    "sent", [b"GET /v1/models HTTP/1.1\r\n\r\n", b"HEAD / HTTP/1.0\r\n\r\n", b"hello\n\n"]
+)
+def test_whatever_is_sent_counts(recorder, sent):
+    with socket.create_connection(("127.0.0.1", recorder.port), 5) as connection:
+        connection.sendall(sent)
+        assert connection.recv(100)
+    assert (recorder.requests, recorder.calls()) == (1, [])
+
+
 def test_keys_of_both_headers_are_kept(recorder):
     post(recorder, body_of(CASE.dialogues[0]), headers={"authorization": "Bearer b"})
     assert recorder.calls()[0].keys == ("k", "b")
