@@ -70,8 +70,8 @@ def judge(evidence: Evidence, cases: Cases) -> dict[str, Problem]:
     found.update(_judge_summaries(evidence, fresh_passed=fresh_passed))
     found["rerun.summarize"] = NOT_REACHED
     if _passed(found, "rerun.summary"):
-        run = Run(case=cases.rerun, evidence=evidence.runs["rerun"])
-        found["rerun.summarize"] = _judge_own_summary(run, evidence.summaries.get("run", NEVER))
+        ending = evidence.summaries.get("run", NEVER)
+        found["rerun.summarize"] = _ask(partial(_shows, ending, evidence.altered))
     for name in FAILURES:
         ending = evidence.failures.get(name, NEVER)
         found[f"errors.{name}"] = _refusal(ending) if fresh_passed else NOT_REACHED
@@ -285,12 +285,6 @@ def _judge_summaries(evidence: Evidence, *, fresh_passed: bool) -> dict[str, Pro
     given = _ask(partial(_shows, endings.get("given", NEVER), evidence.given))
     missing = _refusal(endings.get("missing", NEVER)) if fresh_passed else NOT_REACHED
     return {"summarize.given": given, "summarize.missing": missing}
-
-
-def _judge_own_summary(run: Run, ending: Ending) -> Problem:
-    """Compare what is shown of a run with what it says itself."""
-    values = run.summary()
-    return _ask(partial(_shows, ending, {name: float(str(values[name])) for name in METRICS}))
 
 
 def _shows(ending: Ending, values: Mapping[str, float]) -> None:

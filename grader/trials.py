@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grader.artifacts import read_file
+from grader.artifacts import decode, parse_object, read_file
 from grader.box import Command, Ending
 from grader.cases import chance_of
 from grader.desk import decoy_logs, write_experiment, write_run_folder
@@ -56,12 +56,17 @@ class RunEvidence:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evidence:
-    """What the commands of a grade left; `given` holds the values that the grader wrote."""
+    """What the commands of a grade left.
+
+    `given` holds the values of a summary that the grader wrote, `altered` those that it put into
+    one of the submission's own.
+    """
 
     runs: Mapping[str, RunEvidence]
     summaries: Mapping[str, Ending]
     failures: Mapping[str, Ending]
     given: Mapping[str, float]
+    altered: Mapping[str, float]
 
     @property
     def endings(self) -> list[Ending]:
@@ -167,7 +172,7 @@ class Trials:
         self._key = "sk-ant-" + secrets.token_urlsafe(24)
         self._settings = settings(chance.choice(NAMES), self._key)
         self._failing = failures()
-        self._given = _draw_given(chance)
+        self._given, self._altered = _draw_values(chance), _draw_values(chance)
         self._runs: dict[str, RunEvidence] = {}
         self._summaries: dict[str, Ending] = {}
         self._failures: dict[str, Ending] = {}
@@ -180,7 +185,7 @@ class Trials:
             (bench.desk(name) / setting.cwd).mkdir(parents=True, exist_ok=True)
         for name in FAILURES:
             self._lay_out_failure(name)
-        self._old_run = _imagine_run(self._cases["moved"], _draw_given(chance))
+        self._old_run = _imagine_run(self._cases["moved"], _draw_values(chance))
         self._plant_old_run("moved")
 
     def _plant_old_run(self, name: str) -> None:
@@ -234,6 +239,7 @@ class Trials:
             summaries=dict(self._summaries),
             failures=dict(self._failures),
             given=self._given,
+            altered=self._altered,
         )
 
     def run(self, name: str, again: str = "") -> None:
@@ -296,10 +302,10 @@ class Trials:
         self._summaries[name] = self._bench.start(f"s-{name}", arguments, cwd=above)
 
     def _summarize_run(self) -> None:
-        """Summarize what a run left, without its logs."""
-        files = self._runs["rerun"].files
-        kept = {name: data for name, data in files.items() if name == "summary.json"}
-        self._summarize("run", kept)
+        """Summarize what a run left, without its logs and with other values."""
+        data = self._runs["rerun"].files.get("summary.json")
+        files = {} if data is None else {"summary.json": _alter(data, self._altered)}
+        self._summarize("run", files)
 
     def _summarize_given(self) -> None:
         """Summarize a folder whose logs say something else than its summary."""
@@ -327,7 +333,16 @@ def _imagine_run(case: Case, values: Mapping[str, float]) -> dict[str, bytes]:
     return {**decoy_logs(case), "summary.json": json.dumps(summary).encode()}
 
 
-def _draw_given(chance: random.Random) -> dict[str, float]:
+def _alter(data: bytes, values: Mapping[str, float]) -> bytes:
+    """Put other values into a summary; what is none stays as it is."""
+    try:
+        summary = parse_object(decode(data, "summary.json"), "summary.json")
+    except ArtifactError:
+        return data
+    return json.dumps({**summary, **values}).encode()
+
+
+def _draw_values(chance: random.Random) -> dict[str, float]:
     """Draw values for a summary: one is 0, one ends in 0 as shown, one is rounded up."""
     long, short = chance.sample(range(110, 990), 2)
     values = [0.0, short / 1_000 + 0.000_02, long / 1_000 + 0.000_67]

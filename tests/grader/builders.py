@@ -16,6 +16,7 @@ DONE = Ending(code=0, reason="exit")
 REFUSED = Ending(code=2, reason="exit", stderr=b"no")
 KEY = "sk-ant-test"
 GIVEN = {"fact_coverage": 0.81232, "refusal_rate": 0.25002, "geometric_mean": 0.61232}
+ALTERED = {"fact_coverage": 0.4321, "refusal_rate": 0.0, "geometric_mean": 0.75}
 CASES = make_cases(7)
 
 
@@ -83,12 +84,12 @@ def evidence(**changes):
     """Give what a right program leaves, with some runs replaced."""
     runs = {name: run_of(getattr(CASES, name)) for name in ("fresh", "rerun", "moved")}
     runs |= {name: run_of(getattr(CASES, name), live=True) for name in ("live", "zero")}
-    kept = {name: summary_of(CASES.rerun)[name] for name in GIVEN}
-    summaries = {"run": shown(kept), "given": shown(GIVEN), "missing": REFUSED}
+    summaries = {"run": shown(ALTERED), "given": shown(GIVEN), "missing": REFUSED}
     failures = dict.fromkeys(("missing_dataset", "empty_array", "empty_lines"), REFUSED)
     return Evidence(
         runs=runs | changes.pop("runs", {}),
         summaries=summaries | changes.pop("summaries", {}),
         failures=failures | changes.pop("failures", {}),
         given=GIVEN,
+        altered=ALTERED,
     )
