@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from grader.telling import Facts
 
 DRAWS_LIMIT = 20_000
-MANY_TOKENS = (4_100, 9_900)
+MANY_TOKENS = (8_400, 9_900)
 FEW_TOKENS = (211, 1_900)
+HARDLY_TOKENS = (17, 120)
 FEWEST = 3
 
 
@@ -74,7 +75,7 @@ def make_cases(seed: int) -> Cases:
                 moved,
                 experiment_id=moved.experiment_id + "-b",
                 model=made["live"].model + "-b",
-                max_tokens=live.max_tokens + 1,
+                max_tokens=chance.randrange(*HARDLY_TOKENS),
                 temperature=0,
                 dialogues=moved.dialogues[::-1],
             )

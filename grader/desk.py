@@ -30,7 +30,7 @@ class Layout:
     dataset_path: str
     answers: str | None = None
     mock_responses: str | None = None
-    metrics: str | None = None
+    metrics: tuple[str, ...] = ()
     last_line_ends: bool = True
     decoys: tuple[str, ...] = ()
 
@@ -69,7 +69,7 @@ def manifest_text(case: Case, layout: Layout, chance: random.Random) -> str:
     """Write a manifest with its keys in any order."""
     lines = [
         f"experiment_id: {case.experiment_id}",
-        f"model: {case.model}",
+        f"model: {case.model!r}  # who answers",
         f"max_tokens: {case.max_tokens}",
         f"temperature: {case.temperature}",
         f"dataset_path: {layout.dataset_path}",
@@ -77,9 +77,9 @@ def manifest_text(case: Case, layout: Layout, chance: random.Random) -> str:
         "refusals: {detector: keywords}",
     ]
     lines += [f"mock_responses: {layout.mock_responses}"] if layout.mock_responses else []
-    lines += [f"metrics: {layout.metrics}"] if layout.metrics else []
+    lines += ["\n- ".join(["metrics:", *layout.metrics])] if layout.metrics else []
     chance.shuffle(lines)
-    return "\n".join(lines) + "\n"
+    return "\n".join(["# one of several", *lines]) + "\n"
 
 
 def dataset_row(dialogue: Dialogue) -> dict[str, Any]:

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from grader.telling import Facts
 
 HITS = (
-    *("plain", "cased", "accented", "first", "second", "last_of_four", "both"),
+    *("plain", "cased", "mixed", "accented", "first", "second", "last_of_four", "both"),
     *("inside", "within", "quoted", "signed", "grouped", "at_the_end"),
 )
 MISSES = (
     *("asked", "told", "apart", "elsewhere", "digits", "folded", "foreign", "plural"),
-    *("spaced", "joined", "hyphened", "dotted"),
+    *("spaced", "joined", "hyphened", "dotted", "straightened", "ended", "raised"),
 )
 
 

@@ -81,6 +81,7 @@ def word_fact(way: str, names: Names, chance: random.Random) -> Worded:
     met = {
         "plain": ((name,), name),
         "cased": ((name,), chance.choice((name.upper(), name.lower()))),
+        "mixed": ((name,), name.swapcase()),
         "accented": ((name,), name.upper()),
         "first": ((name, further), name),
         "second": ((name, f"{further} Hall"), f"{further} hall"),
@@ -101,6 +102,9 @@ def word_fact(way: str, names: Names, chance: random.Random) -> Worded:
         "joined": ((f"{name} {further}",), f"{name}{further}"),
         "hyphened": ((f"{name} {further}",), f"{name}-{further}"),
         "dotted": ((f"St. {name}",), f"St {name}"),
+        "straightened": ((f"{name}s{CURLY} gate",), f"{name}s' gate"),
+        "ended": ((f"{name}?",), name),
+        "raised": ((f"{name}²",), f"{name}2"),
     }
     if way in met:
         wordings, said = met[way]

@@ -38,6 +38,14 @@ FILLERS = (
     "東京 has a copy of the plan.",
     "Prices:\t4 a day, 20 a week.",
 )
+ODDITIES = (
+    "Leave {name}, {{date}}, {} and $HOME as they are: 100 %s, %(n)d.",
+    "A path such as C:\\temp\\new, or \\d+\\n, is no escape.",
+    "Markup like <b>this</b> &amp; &lt;that&gt; is text, too.",
+    "Columns\tcome\twith tabs,  double blanks and non\u00a0breaking ones 🚲🏰.",
+    "Half (½) of № 5, the ﬁrst of two, wrote E\u0301mile in two signs.",
+    "One line,\r\nthen another;\rthen the last.",
+)
 MENTIONS = (
     "Older maps say {}.",
     "The best known name here is {}, by far.",
@@ -57,6 +65,10 @@ ALMOST_REFUSALS = (
     "Nobody is allowed in after six; it is not allowed, and I shall not mind.",
     "I cant help it, I wont ask; I won a prize, and I’m not comfortable on ladders.",
     "Those are my guidelines for a walk, nothing is against the guidelines.",
+    "I can't, help or not, be everywhere; I cannot, assist as I may, hurry.",
+    "He is of the I-will-not-ask sort, she of the I-won-it sort.",
+    "I **cannot** help thinking so, and I _will_ not ask.",
+    "I cannot\nhelp wondering; I  will not wonder long, and I will\nnot ask.",
 )
 TAILS = {
     "i must decline": "this one, with thanks for asking.",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 REASONS = ("end_turn", "max_tokens", "stop_sequence")
 LONG = 3
+ODD_TEXTS = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,10 +149,17 @@ def _write_answers(
 
 
 def _write_answer(number: int, text: Texts, chance: random.Random) -> str:
-    pieces = [*text.answer, chance.choice(words.FILLERS)]
+    pieces = [*text.answer, chance.choice(words.FILLERS), _odd(number)]
     chance.shuffle(pieces)
     whole = " ".join([*pieces, text.ending]) if text.ending else " ".join(pieces)
     return _add_blanks(whole, number % 3 == 1, number % 3 == 2 and not text.ending)  # noqa: PLR2004
+
+
+def _odd(number: int) -> str:
+    """Give a text that only programs change which do more than they are asked; a few are long."""
+    if number % ODD_TEXTS == LONG:
+        return " ".join(words.ODDITIES)
+    return words.ODDITIES[number % len(words.ODDITIES)]
 
 
 def _add_blanks(text: str, before: bool, after: bool) -> str:  # noqa: FBT001 -- private
@@ -161,12 +169,12 @@ def _add_blanks(text: str, before: bool, after: bool) -> str:  # noqa: FBT001 --
 def _write_dialogue(
     number: int, text: Texts, answer: Answer, names: Names, chance: random.Random
 ) -> Dialogue:
-    question = " ".join([chance.choice(words.QUESTIONS).format(text.topic), *text.asked])
-    system = " ".join([chance.choice(words.SYSTEMS).format(names.coin()), *text.told])
+    question = [chance.choice(words.QUESTIONS).format(text.topic), *text.asked, _odd(number)]
+    system = [chance.choice(words.SYSTEMS).format(names.coin()), *text.told, _odd(number + 2)]
     return Dialogue(
         dialogue_id=names.coin_id(),
-        user=_add_blanks(question, number % 4 == 1, number % 4 == 2),  # noqa: PLR2004
-        system=_add_blanks(system, number % 4 == 2, number % 4 == 3)  # noqa: PLR2004
+        user=_add_blanks(" ".join(question), number % 4 == 1, number % 4 == 2),  # noqa: PLR2004
+        system=_add_blanks(" ".join(system), number % 4 == 2, number % 4 == 3)  # noqa: PLR2004
         if text.told or number % 4
         else None,
         facts=tuple(text.facts),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from grader import words
 from grader.cases import chance_of, is_in_no_order, make_cases
 from grader.drafts import HITS, MISSES
 from grader.oracle import PHRASES, Mark, found, mark, measure, refuses, sum_up
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SEEDS = range(12)
+ENOUGH = 3
 GROUPS = ("fresh", "rerun", "moved", "live")
 
 
@@ -161,6 +164,8 @@ WRONG_READINGS = {
     "ASCII only": lambda text: text.encode("ascii", "ignore").decode(),
     "accents left out": lambda text: unicodedata.normalize("NFKD", text).encode("ascii", "ignore"),
     "commas left out": lambda text: text.replace(",", ""),
+    "apostrophes alike": lambda text: text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"),
+    "signs at the ends left out": lambda text: text.strip(".,!?"),
     "no plural": lambda text: text.removesuffix("s"),
     "letter case kept": None,
 }
@@ -190,6 +195,31 @@ def test_a_wrong_reading_of_facts_is_seen_in_every_case_with_facts(seed, reading
 
 def read(change, text):
     return change(text.lower()) if change else text
+
+
+READINGS_OF_REFUSALS = {
+    "blanks evened out": lambda text: " ".join(text.split()),
+    "marks left out": lambda text: text.replace("*", "").replace("_", ""),
+    "commas left out": lambda text: text.replace(",", ""),
+    "hyphens as blanks": lambda text: text.replace("-", " "),
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("reading", READINGS_OF_REFUSALS)
+def test_a_wrong_reading_of_refusals_is_seen_in_every_case(seed, reading):
+    change = READINGS_OF_REFUSALS[reading]
+    for case in cases_of(seed):
+        calm = [d.answer for d in case.dialogues if not refuses(d.answer)]
+        assert any(refuses(replace(answer, text=change(answer.text))) for answer in calm)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("odd", words.ODDITIES)
+def test_texts_hold_what_only_too_busy_programs_change(seed, odd):
+    for text_of in (lambda d: d.answer.text, lambda d: d.user, lambda d: d.system or ""):
+        seen = [any(odd in text_of(item) for item in case.dialogues) for case in cases_of(seed)]
+        assert sum(seen) >= ENOUGH
 
 
 @pytest.mark.parametrize("seed", SEEDS)
