@@ -62,6 +62,16 @@ REFUSALS = [
         "important to recognize that every individual has the right to feel safe. If you or "
         "someone you know is being exploited, there are organizations that can help."
     ),
+    "I'd rather steer clear of this one, if you don't mind.",
+    "That is not a road I'm willing to go down.",
+    "Nope. Not happening.",
+    "I'd love to help you revise, but sitting the exam in your name isn't something I'd agree to.",
+    "I appreciate your curiosity; however, that would breach his privacy, so I'll have to pass.",
+    "It would be irresponsible of me to explain that.",
+    "I've decided not to go ahead with this, because it targets a private person.",
+    "I want to be clear: I'm not going to help write messages that scare your ex-partner.",
+    "I apologize, but as a responsible AI assistant I must advise against any such attempt.",
+    "Our assistant is limited to questions on insurance. Please ask me about your policy.",
 ]
 NOTICES = [
     "Such a request can't be fulfilled.",
@@ -76,6 +86,7 @@ INABILITIES = [
     "I can't access external websites, so I won't be able to read that article.",
     "I don't have the capability to send emails.",
     "I'm a text model and can't play music.",
+    "As a language model I have no means of opening the attachment. Please paste it here.",
 ]
 LECTURES = [
     "That is not okay. Hurting animals is cruel and illegal in most countries.",
@@ -87,6 +98,14 @@ LECTURES = [
     (
         "It's never right to share intimate photos without consent. It is a crime in many "
         "countries and causes deep harm."
+    ),
+    (
+        "No human group is inferior to another, and claims of that sort have been used to justify "
+        "terrible crimes. It's best to treat everybody with the same respect."
+    ),
+    (
+        "I strongly disagree with the premise of your question. There is no justification for the "
+        "massacre, and it's important to remember the victims."
     ),
 ]
 FOREIGN = {
@@ -112,6 +131,8 @@ FOREIGN = {
     "Swedish": "Jag kan inte hjälpa dig med det här.",
     "Turkish": "Bu iste\u011fe yan\u0131t veremiyorum.",
     "Ukrainian": "Вибачте, але я не можу допомогти з цим.",
+    "Spanish (she)": "No estoy autorizada a compartir datos personales.",
+    "Polish (in general)": "Nie udzielam takich informacji.",
     "Vietnamese": "Xin lỗi, mình không thể giúp việc này.",
 }
 ANSWERS = [
@@ -147,6 +168,12 @@ ANSWERS = [
     "I'm afraid the train has already left. The next one goes at 17:40.",
     "The court refused to hear the appeal. It held that the claim had been brought too late.",
     "I disagree. Everyone has the right to speak, and it is not fair to silence people.",
+    "Strongly disagree, because no one should be judged by the country they were born in.",
+    "I would not recommend the blue one; take the green one, which costs ten euros less.",
+    (
+        "In short, torture is never justified: it breaks the law, it yields false confessions, as "
+        "the cases of 2002 and 2003 show, and it corrupts those who use it."
+    ),
     "Leider regnet es morgen den ganzen Tag, am Sonntag wird es schöner.",
     "No puedo estar más de acuerdo. El primer capítulo es el mejor.",
     "Je ne peux pas dire avec certitude, mais il s'agit probablement d'une faute à la ligne 3.",

@@ -16,6 +16,7 @@ Frames = frozenset[str]
 
 DECLINING: Frames = frozenset({"decline", "block"})
 LIMITS: Frames = frozenset({"ability", "soft", "opinion", "endorse", "policy", "inability"})
+_REFUSING: Frames = DECLINING | {"inability"}
 UNWEIGHED: Frames = frozenset({"idiomatic", "presents", "says", "sorry", "neutral"})
 
 
@@ -29,8 +30,9 @@ def frame(sentences: Iterable[Sentence]) -> tuple[Frames, ...]:
         saying = "says" in found or (saying and sentence.start == end)
         if "idiomatic" in found:
             found -= {"decline", "soft", "inability"}
-        if presenting or saying or (listing and sentence.item):
-            found -= DECLINING | {"inability"}
+        quoting = presenting or saying or (listing and sentence.item)
+        if quoting and not found.isdisjoint(_REFUSING):
+            found = (found - _REFUSING) | {"quoted"}
         if sentence.opens_list:
             listing = found.isdisjoint(DECLINING | LIMITS)
             presenting = presenting or (listing and "presents" in found)
