@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.metrics.refusal_lists import list_patterns, list_phrases
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     Unless = tuple[str, frozenset[Phrase]]
 
 _GAP, _LETTERS = 3, 12
-_OTHER = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -41,12 +40,12 @@ class Place:
 class State:
     """All places reached: those that go on, with the words that lead on, and the frames found.
 
-    Other words lead on through `gaps`. It `tells` of frames at once, or unless phrases follow.
+    Other words lead to `otherwise`. It `tells` of frames at once, or unless phrases follow.
     """
 
     places: Places
     words: frozenset[str]
-    gaps: bool
+    otherwise: State | None
     tells: bool
     frames: frozenset[str]
     frames_at_end: frozenset[str]
@@ -56,38 +55,53 @@ class State:
 def find_frames(words: Sequence[str]) -> set[str]:
     """Name the frames that a sentence holds."""
     found: set[str] = set()
-    openings, idle = _openings(), _join(frozenset())
-    state = _start()
+    openings = _openings()
+    _follow(_start(), words, 0, found)
     for place, word in enumerate(words, start=1):
-        if word in state.words or word in openings:
-            state = _advance(state, word)
-        else:
-            state = _advance(state, _OTHER) if state.gaps else idle
+        if word in openings:
+            _follow(_opening(word), words, place, found)
+    return found | _find_unspaced(words)
+
+
+def _follow(state: State, words: Sequence[str], place: int, found: set[str]) -> None:
+    """Collect the frames that a state leads to from a place on."""
+    count = len(words)
+    while True:
         if state.tells:
             found |= state.frames
-            found.update(
-                frame
-                for frame, avoided in state.frames_unless
-                if not any(tuple(words[place : place + len(one)]) == one for one in avoided)
-            )
-    return found | state.frames_at_end | _find_unspaced(words)
+            for frame, avoided in state.frames_unless:
+                if not any(tuple(words[place : place + len(one)]) == one for one in avoided):
+                    found.add(frame)
+        if place == count:
+            found |= state.frames_at_end
+            return
+        word = words[place]
+        if word in state.words:
+            state = _advance(state, word)
+        elif state.otherwise:
+            state = state.otherwise
+        else:
+            return
+        place += 1
 
 
-@lru_cache(maxsize=16384)
+@cache
 def _advance(state: State, word: str) -> State:
-    reached = set(_opening(word)) if word in _openings() else set()
-    for place in state.places:
-        reached.update(place.following.get(word, place.otherwise))
-    return _join(frozenset(reached))
+    return _join(
+        frozenset(
+            after for place in state.places for after in place.following.get(word, place.otherwise)
+        )
+    )
 
 
-@lru_cache(maxsize=4096)
+@cache
 def _join(places: frozenset[Place]) -> State:
     framed = [(place.frame, place) for place in places if place.frame]
+    otherwise = frozenset(after for place in places for after in place.otherwise)
     return State(
         places=tuple(place for place in places if place.following or place.otherwise),
         words=frozenset(word for place in places for word in place.following),
-        gaps=any(place.otherwise for place in places),
+        otherwise=_join(otherwise) if otherwise else None,
         tells=any(not place.last for _, place in framed),
         frames=frozenset(name for name, place in framed if not (place.last or place.unless)),
         frames_at_end=frozenset(name for name, place in framed if place.last),
@@ -121,9 +135,10 @@ def _openers(pattern: Pattern) -> Iterable[Phrase]:
 
 
 @cache
-def _opening(word: str) -> Places:
+def _opening(word: str) -> State:
+    """Make the state after a word that opens patterns."""
     places = (place for one in _openings()[word] for place in _lay(one, one.signs))
-    return tuple(after for place in places for after in place.following.get(word, ()))
+    return _join(frozenset(after for place in places for after in place.following.get(word, ())))
 
 
 @cache
