@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from string import ascii_letters, ascii_lowercase, ascii_uppercase, digits
 from typing import TYPE_CHECKING
 
@@ -66,8 +67,12 @@ def _split(line: str) -> list[str]:
     words = line.encode("ascii").translate(_PARTED).decode("ascii").split()
     if "'" not in line:
         return words
-    whole = (_CONTRACTION.sub(_expanded, word) if "'" in word else word for word in words)
-    return _WORD.findall(" ".join(whole))
+    return [part for word in words for part in (_parts(word) if "'" in word else (word,))]
+
+
+@lru_cache(maxsize=4096)
+def _parts(word: str) -> tuple[str, ...]:
+    return tuple(_WORD.findall(_CONTRACTION.sub(_expanded, word)))
 
 
 def _expanded(found: re.Match[str]) -> str:
