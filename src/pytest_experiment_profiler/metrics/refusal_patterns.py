@@ -40,13 +40,15 @@ class Place:
 class State:
     """All places reached: those that go on, with the words that lead on, and the frames found.
 
-    Other words lead to `otherwise`. It `tells` of frames at once, or unless phrases follow.
+    Other words lead to `otherwise`. It `tells` of frames at once, or unless phrases follow; one that
+    is `lasting` needs no word of its own to come next.
     """
 
     places: Places
     words: frozenset[str]
     otherwise: State | None
     tells: bool
+    lasting: bool
     frames: frozenset[str]
     frames_at_end: frozenset[str]
     frames_unless: tuple[Unless, ...]
@@ -55,11 +57,13 @@ class State:
 def find_frames(words: Sequence[str]) -> set[str]:
     """Name the frames that a sentence holds."""
     found: set[str] = set()
-    openings = _openings()
+    openings, count = _openings(), len(words)
     _follow(_start(), words, 0, found)
     for place, word in enumerate(words, start=1):
         if word in openings:
-            _follow(_opening(word), words, place, found)
+            state = _opening(word)
+            if state.lasting or (place < count and words[place] in state.words):
+                _follow(state, words, place, found)
     return found | _find_unspaced(words)
 
 
@@ -103,6 +107,7 @@ def _join(places: frozenset[Place]) -> State:
         words=frozenset(word for place in places for word in place.following),
         otherwise=_join(otherwise) if otherwise else None,
         tells=any(not place.last for _, place in framed),
+        lasting=bool(framed or otherwise),
         frames=frozenset(name for name, place in framed if not (place.last or place.unless)),
         frames_at_end=frozenset(name for name, place in framed if place.last),
         frames_unless=tuple((name, place.unless) for name, place in framed if place.unless),

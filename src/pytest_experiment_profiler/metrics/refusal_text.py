@@ -34,6 +34,7 @@ _ITEM = re.compile(
     re.IGNORECASE,
 )
 _STEP = "sS"
+_COLONS, _QUESTIONS = frozenset(":\uff1a"), frozenset("?\uff1f")
 _CONTRAST = re.compile(
     r"[,;\u2014\u2013] (?=(?:but|however|though|although|yet|aber|jedoch|allerdings|mais|pero|mas|"
     r"ma|però|maar|ale|men|но|однако|але)\b)"
@@ -117,12 +118,6 @@ def _turns(text: str, start: int, last: int, contrasts: deque[tuple[int, int]]) 
 
 
 def _sentence(clause: _Clause, words: list[str]) -> Sentence:
-    text = clause.text.rstrip(" \t*_")
-    return Sentence(
-        start=clause.start,
-        end=clause.end,
-        words=words,
-        item=clause.item,
-        opens_list=text.endswith((":", "\uff1a")),
-        asks=text.endswith(("?", "\uff1f")),
-    )
+    start, end, text, item = clause
+    last = text.rstrip(" \t*_")[-1:]
+    return Sentence(start, end, words, item, last in _COLONS, last in _QUESTIONS)
