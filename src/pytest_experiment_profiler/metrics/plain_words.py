@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
-_CONTRACTION = re.compile(r"(?<![a-z])[a-z]++'[a-z]+|\b(?:can not|cant|dont|im)\b")
-_SLOPPY = ("cant", "dont", "can not")
+_CONTRACTION = re.compile(
+    r"(?<![a-z])[a-z]++'[a-z]+|\b(?:can not|cant|im|wont|(?:do|does|is|would|could|should)nt)\b"
+)
+_SLOPPY = ("cant", "dont", "wont", "snt", "dnt", "can not")
+_ENTITY = re.compile("&(?:#0?39|#x27|#8217|#x2019|[lr]squo|apos);")
 _IM = re.compile(r"im(?<!\wim)\b")  # begins with letters, and so is looked for quickly
 _PARTING = "".join(set(map(chr, range(128))).difference(ascii_letters, digits, "'"))
 _PARTED = bytes.maketrans(
@@ -26,7 +29,7 @@ _SHORT = {
     "let's": "let us",
     "can not": "cannot",
     "cant": "cannot",
-    "dont": "do not",
+    "wont": "will not",
     "im": "i am",
     "i'd": "i would",
     "we'd": "we would",
@@ -36,7 +39,7 @@ _SHORT = {
     "here's": "here is",
     "what's": "what is",
 }
-_ENDINGS = {"n't": " not", "'m": " am", "'re": " are", "'ll": " will", "'ve": " have"}
+_ENDINGS = {"nt": " not", "n't": " not", "'m": " am", "'re": " are", "'ll": " will", "'ve": " have"}
 _UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f\u202a\u202b\u202c\u202d\u202e*"
 _FOLDS = dict.fromkeys("\u2018\u2019\u02bc\u02b9\uff07\u00b4\u201b\u2032`", "'")
 _FOLDS |= dict.fromkeys(_UNSEEN, "")
@@ -51,6 +54,8 @@ def plain(text: str) -> list[str]:
 def split_lines(lines: Sequence[str]) -> list[list[str]]:
     """Fold texts of one line each to lower-case words, contractions written out."""
     text = "\n".join(lines)
+    if "&" in text:
+        text = _ENTITY.sub("'", text)
     if text.isascii():
         text = text.replace("`", "'").replace("*", "").lower()
     else:

@@ -1,10 +1,11 @@
-"""Mask what an answer contains but does not say: thinking, code, quotations, letters, scripts.
+"""Mask what an answer contains but does not say: thinking, code, markup, quotations, letters.
 
 Masked letters become blanks, so that positions stay those of the answer.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ _SIGNATURE = re.compile(
 _BLOCK = re.compile(r"^[ \t]*>[^\n]*", re.MULTILINE)
 _SPEECH = re.compile(  # each way begins with a sign, so that the next one is found quickly
     r"`[^`\n]{1,400}`"
-    r"|<\|[a-z_]{1,40}\|>|</?s>|\[/?INST\]"
+    r"|<\|[a-z_]{1,40}\|>|</?[a-z]{1,10}(?: [^<>\n]{0,80})?>|\[/?INST\]"
     r"|\"[^\"\n]{1,600}\"|“[^”\n]{1,600}”|„[^“”\n]{1,600}[“”]|«[^»\n]{1,600}»"
     r"|「[^」\n]{1,600}」|『[^』\n]{1,600}』"
     r"|'(?<!\w')(?:[^'\n]|(?<=\w)'(?=\w)){2,400}'(?!\w)"
@@ -46,6 +47,8 @@ _SPEAKER = re.compile(
     r"^[*_ \t]{0,4}([A-Z][\w.'-]{0,24})[*_]{0,2}:[*_]{0,2}[ \t]+\S[^\n]*$", re.MULTILINE
 )
 _INK = re.compile(r"[^\n]")
+_IN_JSON = re.compile(r'\\u([0-9a-fA-F]{4})|\\(.)|"\s*[:,]|"')
+_HYPHEN = "\u00ad"  # read as nothing
 
 
 def without_thinking(text: str) -> str:
@@ -75,6 +78,35 @@ def _masked(text: str, spans: list[tuple[int, int]]) -> str:
         pieces += (text[last:start], _blank(text[start:end]))
         last = end
     return "".join((*pieces, text[last:]))
+
+
+def without_json(text: str) -> str:
+    """Open an answer that is JSON as a whole: what its strings say, it says itself."""
+    core = text.strip()
+    if core.startswith("```json") and core.endswith("```"):
+        core = core[len("```json") : -len("```")].strip()
+    if not core.startswith(("{", "[")) or not _is_json(core):
+        return text
+    start = text.index(core)
+    said = _IN_JSON.sub(_said, core)
+    return f"{_blank(text[:start])}{said}{_blank(text[start + len(core) :])}"
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _said(found: re.Match[str]) -> str:
+    sign, code, escaped = found[0], found[1], found[2]
+    if code:
+        return chr(int(code, 16)).ljust(len(sign), _HYPHEN)
+    if escaped:
+        return " \n" if escaped == "n" else f" {escaped}"
+    return " " if sign == '"' else "\n".rjust(len(sign))
 
 
 def without_fences(text: str) -> str:

@@ -40,8 +40,8 @@ class Place:
 class State:
     """All places reached: those that go on, with the words that lead on, and the frames found.
 
-    Other words lead to `otherwise`. It `tells` of frames at once, or unless phrases follow; one that
-    is `lasting` needs no word of its own to come next.
+    Other words lead to `otherwise`. It `tells` of frames at once, or unless phrases follow. One
+    that is `lasting` needs no word of its own to come next.
     """
 
     places: Places

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_experiment_profiler.metrics.plain_words import split_lines
 from pytest_experiment_profiler.metrics.refusal_masks import (
     without_fences,
+    without_json,
     without_speech,
     without_thinking,
 )
@@ -73,7 +74,7 @@ class Reading:
 
 def read(text: str) -> Reading:
     """Cut an answer into its sentences."""
-    seen = without_thinking(text)
+    seen = without_json(without_thinking(text))
     code = "```" in seen
     if code:
         seen = without_fences(seen)
