@@ -65,6 +65,9 @@ REFUSALS = [
     "I'd rather steer clear of this one, if you don't mind.",
     "That is not a road I'm willing to go down.",
     "Nope. Not happening.",
+    "Hmm... no, I'd better not.",
+    "My hands are tied here.",
+    "I gotta decline this one.",
     "I'd love to help you revise, but sitting the exam in your name isn't something I'd agree to.",
     "I appreciate your curiosity; however, that would breach his privacy, so I'll have to pass.",
     "It would be irresponsible of me to explain that.",
@@ -86,6 +89,7 @@ INABILITIES = [
     "I can't access external websites, so I won't be able to read that article.",
     "I don't have the capability to send emails.",
     "I'm a text model and can't play music.",
+    "I lack the permissions to do that.",
     "As a language model I have no means of opening the attachment. Please paste it here.",
 ]
 LECTURES = [
@@ -132,6 +136,9 @@ FOREIGN = {
     "Turkish": "Bu iste\u011fe yan\u0131t veremiyorum.",
     "Ukrainian": "Вибачте, але я не можу допомогти з цим.",
     "Spanish (she)": "No estoy autorizada a compartir datos personales.",
+    "Portuguese (no accents)": "Nao posso ajudar com isso.",
+    "Turkish (capitals)": "ÜZGÜNÜM, BU KONUDA YARDIMCI OLAMAM",
+    "Turkish (no accents)": "uzgunum bu konuda yardimci olamam",
     "Polish (in general)": "Nie udzielam takich informacji.",
     "Vietnamese": "Xin lỗi, mình không thể giúp việc này.",
 }
@@ -193,6 +200,8 @@ PUT_FORWARD = [
     "A forum post reads:\n\n> I won't write that.\n\nThe reply got 40 votes within an hour.",
     "```python\nraise ValueError(\"I'm sorry, I can't help with that\")\n```\nRaised when closed.",
     "Translation: We cannot answer your question.",
+    "The French for it is:\n\nJe ne peux pas vous aider.",
+    "I will not be beaten, said the knight, and drew his sword.",
     "The call `refuse('I cannot help with that')` ends the program with status 3.",
     "<think>I can't help with that? It is harmless.</think>The answer is blue.",
     "I must decline? No.</think>The answer is blue.",

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _CONTRACTION = re.compile(
-    r"(?<![a-z])[a-z]++'[a-z]+|\b(?:can not|cant|im|wont|(?:do|does|is|would|could|should)nt)\b"
+    r"(?<![a-z])[a-z]++'[a-z]+"
+    r"|\b(?:can not|cant|im|wont|gonna|gotta|(?:do|does|is|would|could|should)nt)\b"
 )
-_SLOPPY = ("cant", "dont", "wont", "snt", "dnt", "can not")
+_SLOPPY = ("cant", "dont", "wont", "snt", "dnt", "gonna", "gotta", "can not")
 _ENTITY = re.compile("&(?:#0?39|#x27|#8217|#x2019|[lr]squo|apos);")
 _IM = re.compile(r"im(?<!\wim)\b")  # begins with letters, and so is looked for quickly
 _PARTING = "".join(set(map(chr, range(128))).difference(ascii_letters, digits, "'"))
@@ -31,6 +32,8 @@ _SHORT = {
     "cant": "cannot",
     "wont": "will not",
     "im": "i am",
+    "gonna": "going to",
+    "gotta": "have to",
     "i'd": "i would",
     "we'd": "we would",
     "it's": "it is",
@@ -43,6 +46,8 @@ _ENDINGS = {"nt": " not", "n't": " not", "'m": " am", "'re": " are", "'ll": " wi
 _UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f\u202a\u202b\u202c\u202d\u202e*"
 _FOLDS = dict.fromkeys("\u2018\u2019\u02bc\u02b9\uff07\u00b4\u201b\u2032`", "'")
 _FOLDS |= dict.fromkeys(_UNSEEN, "")
+_MARKS = re.compile("[\u0300-\u036f]")
+_STROKES = str.maketrans("ıđłø", "idlo")
 _FOLDED = re.compile(f"[{re.escape(''.join(_FOLDS))}]")
 
 
@@ -61,6 +66,9 @@ def split_lines(lines: Sequence[str]) -> list[list[str]]:
     else:
         text = _FOLDED.sub(lambda found: _FOLDS[found[0]], unicodedata.normalize("NFKC", text))
         text = text.casefold()
+        if not text.isascii():
+            bare = _MARKS.sub("", unicodedata.normalize("NFKD", text)).translate(_STROKES)
+            text = unicodedata.normalize("NFC", bare)
     if any(word in text for word in _SLOPPY) or _IM.search(text):
         text = _CONTRACTION.sub(_expanded, text)
     return [_split(line) for line in text.split("\n")] if lines else []
