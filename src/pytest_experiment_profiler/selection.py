@@ -72,9 +72,10 @@ def choose_layout(config: Any, path: Path, names: Mapping[str, list[str]]) -> st
     """Choose between one item an experiment and one item a dialogue; `config` is pytest's.
 
     VS Code keeps the first result of a node id, so with subtests it would show green over red,
-    whatever is asked for; and what names dialogues needs items to name.
+    whatever is asked for; and what names dialogues, or those that failed, needs items to name.
     """
-    if str(path.resolve()) in names or config.pluginmanager.hasplugin("vscode_pytest"):
+    named = str(path.resolve()) in names or _asks_for_failed(config, path)
+    if named or config.pluginmanager.hasplugin("vscode_pytest"):
         return "tree"
     asked = config.getoption("--experiment-layout") or config.getini("experiment_layout")
     if asked != "auto":
@@ -83,6 +84,14 @@ def choose_layout(config: Any, path: Path, names: Mapping[str, list[str]]) -> st
     narrowed = any(config.getoption(option, None) for option in _TREE_OPTIONS)
     deselected = any("::" in text for text in config.getoption("deselect", None) or ())
     return "tree" if editor or narrowed or deselected else "subtests"
+
+
+def _asks_for_failed(config: Any, path: Path) -> bool:  # noqa: ANN401 -- pytest's
+    """Tell whether --lf is given and dialogues of a manifest are among what failed last."""
+    if not config.getoption("lf", None):
+        return False
+    failed = [node.partition("::") for node in config.cache.get("cache/lastfailed", {})]
+    return any("::" in name and config.rootpath / file == path for file, _, name in failed)
 
 
 def asks_for(config: Any, name: str, ids: Iterable[str]) -> bool:  # noqa: ANN401 -- pytest's

@@ -366,9 +366,12 @@ def test_lf_with_no_manifest_named_runs_none(failed):
     assert failed.take_calls() == []
 
 
-def test_lf_in_the_other_layout_sends_no_more_than_the_failed(failed):
-    failed.run(MANIFEST, "--lf", SUBTESTS)
-    assert failed.take_calls() in (["d1", "d4"], names(6))
+@pytest.mark.parametrize("words", [[], ["-n2"]])
+def test_lf_in_the_other_layout_sends_no_more_than_the_failed(failed, words):
+    failed.run(MANIFEST, "--lf", SUBTESTS, *words).assert_outcomes(passed=2)
+    assert failed.take_calls() == ["d1", "d4"]
+    failed.run(MANIFEST, "--lf", SUBTESTS).assert_outcomes(passed=1)
+    assert failed.take_calls() == names(6)
 
 
 def test_lf_after_a_whole_green_run_runs_all(failed):
