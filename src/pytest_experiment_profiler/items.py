@@ -12,7 +12,13 @@ from pytest_experiment_profiler import manifest, orders
 from pytest_experiment_profiler.errors import ManifestError, UsageError
 from pytest_experiment_profiler.judging import hold_dialogue, hold_experiment, judge_gates
 from pytest_experiment_profiler.reports.plain import make_plain
-from pytest_experiment_profiler.selection import asks_for, choose_layout, name_node
+from pytest_experiment_profiler.selection import (
+    STILL_FAILED,
+    asks_for,
+    choose_layout,
+    failed_before,
+    name_node,
+)
 from pytest_experiment_profiler.validation import find_near
 
 if TYPE_CHECKING:
@@ -193,6 +199,8 @@ class GatesItem(JudgedItem):
         ids = self.config.stash.get(CHOSEN, {}).get(str(self.path.resolve()), ())
         if asks_for(self.config, self.name, ids):
             pytest.fail(text, pytrace=False)
+        if failed_before(self.config, self.nodeid):
+            self.user_properties.append((STILL_FAILED, "gates"))
         pytest.skip(text)
 
     def reportinfo(self) -> tuple[Path, int, str]:

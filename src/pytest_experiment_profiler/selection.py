@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 PATTERN = "*_experiment.yaml"
 LAYOUTS = ("auto", "subtests", "tree")
+STILL_FAILED = "experiment_still_failed"
+"""The property of a skipped test that failed before: pytest takes a skip for the end of that."""
+
 _TREE_OPTIONS = ("keyword", "markexpr", "lf", "failedfirst", "stepwise", "xmlpath")
 _HARMLESS = {"[": "(", "]": ")", ".": "_", "/": "_", "\\": "_"}
 
@@ -106,6 +109,12 @@ def asks_for(config: Any, name: str, ids: Iterable[str]) -> bool:  # noqa: ANN40
     return by_word or by_id or bool(config.getoption("lf", None))
 
 
+def failed_before(config: Any, node_id: str) -> bool:  # noqa: ANN401 -- pytest's
+    """Tell whether a test is among those that failed last; no, where pytest keeps no cache."""
+    cache = getattr(config, "cache", None)
+    return cache is not None and node_id in cache.get("cache/lastfailed", {})
+
+
 def name_failures(failed: Mapping[str, bool], reports: Iterable[Any]) -> dict[str, bool]:
     """Put an experiment's failed dialogues in its place among the tests that failed last.
 
@@ -116,6 +125,8 @@ def name_failures(failed: Mapping[str, bool], reports: Iterable[Any]) -> dict[st
     experiments: dict[str, bool] = {}
     for report in reports:
         properties = dict(getattr(report, "user_properties", ()))
+        if STILL_FAILED in properties:
+            kept[report.nodeid] = True
         if "experiment_folder" not in properties or "experiment_items" in properties:
             continue
         context = getattr(report, "context", None)

@@ -431,6 +431,11 @@ def test_sw_stops_and_goes_on(project):
     assert project.take_calls() == ["d2", "d3", "d4", "d5"]
 
 
+def last_failed(project):
+    path = project.path / ".pytest_cache" / "v" / "cache" / "lastfailed"
+    return list(json.loads(path.read_text("utf-8")))
+
+
 def spoil(project, *facts):
     """Ask for facts that no answer holds, in place of these."""
     path = project.path / "experiments" / "demo_data" / "dialogues.json"
@@ -450,8 +455,7 @@ def test_lf_never_turns_a_broken_gate_green(bare):
     judged_whole = "dialogues: 6, calls: 6" in result.outlines
     assert judged_whole or not [line for line in result.outlines if "gates PASSED" in line]
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    cached = bare.path / ".pytest_cache" / "v" / "cache" / "lastfailed"
-    assert list(json.loads(cached.read_text("utf-8"))) == ids("gates")
+    assert last_failed(bare) == ids("gates")
 
 
 @pytest.mark.parametrize("words", [ids(*names(6)), [MANIFEST, "-k", "d0 or not gates"]])
@@ -513,6 +517,21 @@ def test_gates_that_are_asked_for_are_no_green_in_a_partial_run(bare, words):
     assert result.parseoutcomes()["failed"] == 1
     result.stdout.fnmatch_lines(["gates judge whole runs, and [01] of 6 dialogues were selected"])
     assert bare.take_calls() in ([], ["d1"])
+
+
+@pytest.mark.parametrize("words", [[], ["-n2"]])
+def test_gates_that_are_skipped_are_not_forgotten(bare, words):
+    bare.write(6, gates={"fact_coverage": {"min": 0.9}})
+    spoil(bare, "fact1", "fact2")
+    bare.run(MANIFEST, TREE).assert_outcomes(passed=6, failed=1)
+    bare.run(MANIFEST, "-k", "not d3", *words).assert_outcomes(passed=5, skipped=1)
+    assert last_failed(bare) == ids("gates")
+
+
+def test_gates_are_skipped_where_pytest_keeps_no_cache(bare):
+    bare.write(6, gates={"fact_coverage": {"min": 0.9}})
+    result = bare.run(MANIFEST, "-k", "not d3", "-p", "no:cacheprovider")
+    result.assert_outcomes(passed=5, skipped=1)
 
 
 def test_stepwise_goes_on_past_what_it_left_behind(bare):
