@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
 import re
 import warnings
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,7 @@ from pytest_experiment_profiler.errors import (
 from pytest_experiment_profiler.experiment import Prompt, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import anthropic
     import httpx2
@@ -81,7 +83,8 @@ class AnthropicClient:
 
 
 def _open_sdk(timeout_s: float) -> tuple[anthropic.AsyncAnthropic, httpx2.AsyncClient]:
-    import anthropic  # noqa: PLC0415 -- 2 s
+    with _without_collecting():
+        import anthropic  # noqa: PLC0415 -- 1 s
 
     http = anthropic.DefaultAioHttpClient(timeout=timeout_s)
     try:
@@ -95,6 +98,18 @@ def _open_sdk(timeout_s: float) -> tuple[anthropic.AsyncAnthropic, httpx2.AsyncC
     except (anthropic.AnthropicError, ValueError) as error:
         raise UsageError(f"the credentials can't be used: {error}") from error
     return sdk, http
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Keep the garbage collector from looking through all that an import makes, time and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _check_base_url() -> None:
