@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 
 @cache
@@ -14,7 +14,7 @@ def name_definitions() -> str:
     How lines end is up to who checks the files out, so it doesn't count.
     """
     digest = hashlib.sha256()
-    files = resources.files(__package__).iterdir()
+    files = Path(__file__).parent.iterdir()
     for file in sorted(files, key=lambda file: file.name):
         if file.name.endswith((".py", ".json")):
             content = file.read_bytes().replace(b"\r\n", b"\n")

@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.experiment import Refusal
@@ -75,7 +75,7 @@ def version() -> str:
 @cache
 def load_weights() -> Weights:
     """Load the weights that `benchmarks/train_refusal.py` wrote."""
-    file = resources.files("pytest_experiment_profiler.metrics") / "refusal_weights.json"
+    file = Path(__file__).with_name("refusal_weights.json")
     data = json.loads(file.read_text("utf-8"))
     return Weights(
         version=data["version"],

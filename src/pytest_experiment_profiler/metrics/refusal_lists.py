@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_experiment_profiler.metrics.plain_words import plain
@@ -31,8 +31,7 @@ class Pattern(NamedTuple):
 @cache
 def source() -> str:
     """Read the data file."""
-    file = resources.files("pytest_experiment_profiler.metrics") / "refusal_frames.json"
-    return file.read_text("utf-8")
+    return Path(__file__).with_name("refusal_frames.json").read_text("utf-8")
 
 
 @cache
