@@ -27,7 +27,7 @@ def log_run(folder, client="mock", answer="From clouds."):
     log.append_dialogue(make_dialogue())
     log.append_request(0, make_prompt(), "00")
     log.append_response(0, make_turn(answer), "00")
-    log.append_score(0, {"dialogue_id": "water", "repeat": 0})
+    log.append_scores([(0, {"dialogue_id": "water", "repeat": 0})])
     log.seal()
     write_whole(folder / "summary.json", b"{}")
 

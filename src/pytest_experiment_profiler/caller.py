@@ -57,8 +57,8 @@ class Progress:
         """Tell whether further calls are wanted."""
         return self.stopped is None
 
-    def save(self, write: Callable[[], None], answer: str | None = None) -> bool:
-        """Write a line; where there is no room, stop the run and remember what is missing.
+    def save(self, write: Callable[[], None], answer: str | None = None, lines: int = 1) -> bool:
+        """Write some lines; where there is no room, stop the run and remember what is missing.
 
         `answer` names the answer that is lost with the line, if one is.
         """
@@ -66,7 +66,7 @@ class Progress:
             write()
         except OSError as error:
             self.write_error = f"the logs can't be written: {error.strerror or error}"
-            self.missing_lines += answer is None
+            self.missing_lines += 0 if answer else lines
             self.lost_answers += [answer] if answer else []
             self.stop(f"stopped: {self.write_error}")
             return False

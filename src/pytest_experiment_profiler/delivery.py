@@ -11,11 +11,12 @@ from pytest_experiment_profiler.metrics.own import Own, measure
 from pytest_experiment_profiler.metrics.scores import score_record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pytest_experiment_profiler.caller import Progress
     from pytest_experiment_profiler.experiment import Experiment, Metric, Transcript
     from pytest_experiment_profiler.handover import Handover
+    from pytest_experiment_profiler.records import Record
     from pytest_experiment_profiler.runlog import RunLog
     from pytest_experiment_profiler.summary import Tally
 
@@ -77,22 +78,24 @@ class Delivery:
             count += 1
         batch, self._held = self._held[:count], self._held[count:]
         read = iter(read_all([one for _, held in batch for one in held], self._experiment))
-        for number, held in batch:
-            self._deliver(number, [next(read) for _ in held])
+        whole = [(number, [next(read) for _ in held]) for number, held in batch]
+        scores = [score for _, transcripts in whole for score in self._count(transcripts)]
+        self._progress.save(partial(self._log.append_scores, scores), lines=len(scores))
+        for number, transcripts in whole:
+            self._handover.put(number, transcripts)
         self._handover.tell()
 
-    def _deliver(self, number: int, transcripts: list[Transcript]) -> None:
+    def _count(self, transcripts: list[Transcript]) -> Iterator[tuple[int, Record]]:
+        """Count one dialogue, and say what each of its transcripts is worth."""
         own = self.measure(transcripts)
         self._tally.add(transcripts, own)
         progress = self._progress
-        for transcript, values in zip(transcripts, own, strict=True):
-            position, line = transcript.dialogue.position, score_record(transcript, values)
-            progress.save(partial(self._log.append_score, position, line))
-            progress.errors += transcript.outcome == "error"
+        progress.ended += 1
+        progress.errors += sum(transcript.outcome == "error" for transcript in transcripts)
         turns = [turn for transcript in transcripts for turn in transcript.turns]
         progress.taken_over += bool(turns) and all(turn.reused for turn in turns)
-        progress.ended += 1
-        self._handover.put(number, transcripts)
+        for transcript, values in zip(transcripts, own, strict=True):
+            yield transcript.dialogue.position, score_record(transcript, values)
 
     def measure(self, transcripts: Sequence[Transcript]) -> list[Own]:
         """Call the own metrics on each of a dialogue's transcripts."""

@@ -113,16 +113,21 @@ class LineFile:
 
     def append(self, rank: Rank, values: Mapping[str, Any]) -> None:
         """Put one line on disk, whole or not at all; raise OSError where there is no room."""
-        line = redact(encode(values), self.secrets)
-        written = 0
+        self.append_all([(rank, values)])
+
+    def append_all(self, ranked: Sequence[tuple[Rank, Mapping[str, Any]]]) -> None:
+        """Put several lines on disk at once, all or none."""
+        lines = [redact(encode(values), self.secrets) for _, values in ranked]
+        content, written = b"".join(lines), 0
         try:
-            while written < len(line):
-                written += os.write(self._descriptor, line[written:])
+            while written < len(content):
+                written += os.write(self._descriptor, content[written:])
         except OSError:
             os.ftruncate(self._descriptor, self._size)
             raise
-        self.adopt(rank, self._size, len(line))
-        self._size += len(line)
+        for (rank, _), line in zip(ranked, lines, strict=True):
+            self.adopt(rank, self._size, len(line))
+            self._size += len(line)
 
     def adopt(self, rank: Rank, offset: int, length: int) -> None:
         """Take over a line that stands in the file already."""
@@ -224,9 +229,10 @@ class RunLog:
         self._files["requests"].adopt(rank, *spans[0])
         self._files["responses"].adopt(rank, *spans[1])
 
-    def append_score(self, position: int, values: Record) -> None:
-        """Log what a dialogue is worth."""
-        self._files["scores"].append(Rank(position, values["repeat"], 0), values)
+    def append_scores(self, scores: Sequence[tuple[int, Record]]) -> None:
+        """Log what some dialogues, by their positions, are worth."""
+        ranked = [(Rank(position, values["repeat"], 0), values) for position, values in scores]
+        self._files["scores"].append_all(ranked)
 
     def seal(self) -> None:
         """Close the logs, in dataset order; raise RunFolderError where that fails."""
