@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 import threading
@@ -68,6 +69,15 @@ def read_summary(run):
 
 
 # --- order and overlap
+
+
+def test_the_garbage_collector_is_left_as_it_was(start):
+    before = list(gc.callbacks)
+    run = start(Teller())
+    assert gc.get_freeze_count()
+    list(take(run))
+    run.finish()
+    assert (gc.get_freeze_count(), gc.callbacks) == (0, before)
 
 
 class Backwards(Teller):

@@ -240,6 +240,7 @@ class Run:
             self._save_whole(partial(self._judge, summary))
             self._save_whole(partial(self._write_summary, add))
         finally:
+            self._loop.end_run(self._work)
             self.unlock()
         problems = self.progress.list_problems()
         if problems:
