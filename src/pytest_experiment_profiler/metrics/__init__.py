@@ -9,7 +9,7 @@ from pytest_experiment_profiler.metrics.exact import match_exactly
 from pytest_experiment_profiler.metrics.keywords import detect_keywords
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytest_experiment_profiler.experiment import (
         Experiment,
@@ -62,39 +62,43 @@ def _match(facts: Sequence[Fact], text: str, mode: FactMode) -> tuple[FactMatch,
 
 
 def _match_facts(transcript: Transcript, experiment: Experiment) -> tuple[FactMatch, ...]:
-    facts = _without_doubles(transcript.dialogue.required_facts, experiment.fact_mode)
-    whole = tuple(fact for fact in facts if fact.turn is None)
-    found = dict(zip(whole, _match(whole, transcript.text, experiment.fact_mode), strict=True))
-    for fact in facts:
-        if fact.turn is not None:
-            answers = [
-                t.reply.text for t in transcript.turns if t.reply and t.prompt.turn == fact.turn
-            ]
-            text = answers[0] if answers else ""
-            found[fact] = _match((fact,), text, experiment.fact_mode)[0]
+    """Look for a dialogue's facts, all that concern one text at once."""
+    mode = experiment.fact_mode
+    facts = _without_doubles(transcript.dialogue.required_facts, mode)
+    turns = dict.fromkeys(fact.turn for fact in facts)
+    if len(turns) == 1:
+        return _match(facts, _text_of(transcript, facts[0].turn), mode)
+    found: dict[Fact, FactMatch] = {}
+    for turn in turns:
+        same = [fact for fact in facts if fact.turn == turn]
+        found.update(zip(same, _match(same, _text_of(transcript, turn), mode), strict=True))
     return tuple(found[fact] for fact in facts)
+
+
+def _text_of(transcript: Transcript, turn: int | None) -> str:
+    """Give the answer of a turn, "" where there is none; of no turn: all answers."""
+    if turn is None:
+        return transcript.text
+    replies = (t.reply.text for t in transcript.turns if t.reply and t.prompt.turn == turn)
+    return next(replies, "")
 
 
 def _without_doubles(facts: Sequence[Fact], mode: FactMode) -> tuple[Fact, ...]:
     """Keep the first of the facts that differ in nothing that a match can see."""
     if len(facts) < 2:  # noqa: PLR2004 -- a double takes two
         return tuple(facts)
+    name = str.casefold if mode == "exact" else _open_names()
     first: dict[object, Fact] = {}
     for fact in facts:
-        words = frozenset(_normalise(wording, fact, mode) for wording in fact.wordings)
-        first.setdefault((fact.form, fact.turn, words), fact)
+        words = fact.wordings if fact.form == "regex" else map(name, fact.wordings)
+        first.setdefault((fact.form, fact.turn, frozenset(words)), fact)
     return tuple(first.values())
 
 
-def _normalise(wording: str, fact: Fact, mode: FactMode) -> str:
-    if fact.form == "regex":
-        return wording
-    if mode == "exact":
-        return wording.casefold()
-    from pytest_experiment_profiler.metrics.wordings import read_wording  # noqa: PLC0415 -- as above
+def _open_names() -> Callable[[str], str]:
+    from pytest_experiment_profiler.metrics.wordings import name_wording  # noqa: PLC0415 -- as above
 
-    rows = read_wording(wording).rows
-    return rows[0].keys if rows else wording.casefold()
+    return name_wording
 
 
 def fact_coverage(transcript: Transcript) -> Value:

@@ -100,6 +100,12 @@ def read_wording(wording: str) -> Wording:
     )
 
 
+def name_wording(wording: str) -> str:
+    """Give what is the same in wordings that no match can tell apart."""
+    rows = read_wording(wording).rows
+    return rows[0].keys if rows else wording.casefold()
+
+
 def _row(keys: Keys) -> Row:
     return Row(f" {' '.join(keys)} ", "".join(keys))
 
