@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_experiment_profiler.metrics import read_all
+from pytest_experiment_profiler.metrics import load_readers, read_all
 from pytest_experiment_profiler.metrics.own import Own, measure
 from pytest_experiment_profiler.metrics.scores import score_record
 
@@ -41,6 +41,7 @@ class Delivery:
         progress: Progress,
         handover: Handover,
     ) -> None:
+        load_readers(experiment)
         self._experiment = experiment
         self._own_metrics = own_metrics
         self._log = log

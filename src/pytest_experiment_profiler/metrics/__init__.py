@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.metrics.exact import match_exactly
@@ -22,6 +23,18 @@ if TYPE_CHECKING:
         Transcript,
         Value,
     )
+
+
+def load_readers(experiment: Experiment) -> None:
+    """Import the readers that a manifest asks for.
+
+    A thread that imports them later may compile them while pytest shows an error in another: two
+    that compile at once can fail each other in Python 3.11 (gh-106905).
+    """
+    if experiment.detector != "keywords":
+        import_module("pytest_experiment_profiler.metrics.refusal")
+    if experiment.fact_mode != "exact":
+        import_module("pytest_experiment_profiler.metrics.facts")
 
 
 def read_answers(transcript: Transcript, experiment: Experiment) -> Transcript:
