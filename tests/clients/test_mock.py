@@ -57,6 +57,13 @@ def test_a_list_answers_turn_by_turn(script):
     assert [ask(client, turn=turn).text for turn in (0, 1, 0)] == ["One.", "Two.", "One."]
 
 
+def test_answers_are_there_without_a_loop(script):
+    client = script({"water": {"completion": "From clouds.", "delay_s": 60}, "fire": {"error": {}}})
+    assert client.answer(make_prompt()).text == "From clouds."
+    with pytest.raises(ClientError, match="scripted error"):
+        client.answer(make_prompt(dialogue_id="fire"))
+
+
 def test_each_repeat_gets_the_same_answer(script):
     client = script({"water": "From clouds."})
     assert [ask(client, repeat=repeat).text for repeat in range(3)] == ["From clouds."] * 3

@@ -31,12 +31,19 @@ class MockClient:
     async def complete(self, prompt: Prompt) -> Reply:
         """Answer a prompt; raise ClientError where the script has no answer, or an error."""
         answer = self._find(prompt)
-        if isinstance(answer, str):
-            return Reply(text=answer, stop_reason="end_turn", model=prompt.model)
-        if answer.get("delay_s"):
+        if not isinstance(answer, str) and answer.get("delay_s"):
             import asyncio  # noqa: PLC0415 -- only where a script asks for it
 
             await asyncio.sleep(answer["delay_s"])
+        return self._reply(prompt, answer)
+
+    def answer(self, prompt: Prompt) -> Reply:
+        """Answer a prompt at once, where no event loop runs; raise as `complete` does."""
+        return self._reply(prompt, self._find(prompt))
+
+    def _reply(self, prompt: Prompt, answer: Any) -> Reply:  # noqa: ANN401 -- see _find
+        if isinstance(answer, str):
+            return Reply(text=answer, stop_reason="end_turn", model=prompt.model)
         if answer.get("error") is not None:
             self._fail(prompt, answer["error"])
         if not isinstance(answer.get("completion"), str):
