@@ -29,7 +29,7 @@ FLOORS = (
     {"clients", "metrics", "reports", "pacing", "loop", "contrasts", "gates", "handover"},
     {"scored"},
     {"manifest", "runner", "caller", "delivery", "summary", "comparison", "selection"},
-    {"engine", "verdict", "plan"},
+    {"engine", "verdict", "plan", "spending"},
     {"launch", "properties"},
     {"orders", "options", "distribution", "terminal", "judging", "challenge"},
     {"items", "commands"},

@@ -10,7 +10,6 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.budget import Charge, Ledger
-from pytest_experiment_profiler.caller import actual_cost, worst_case
 from pytest_experiment_profiler.clients import name_client
 from pytest_experiment_profiler.clients.threads import check_client
 from pytest_experiment_profiler.dialogues import read_dialogues
@@ -23,28 +22,30 @@ from pytest_experiment_profiler.recall import Recall
 from pytest_experiment_profiler.runfolder import (
     find_unfinished,
     keep_copy,
-    list_copies,
     lock,
     open_folder,
     read_run,
 )
+from pytest_experiment_profiler.spending import recall_copies, sum_charges, sum_earlier
 from pytest_experiment_profiler.verdict import judge_with_baseline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from pytest_experiment_profiler.experiment import Client, Dialogue, Experiment, Metric, Turn
+    from pytest_experiment_profiler.experiment import Client, Dialogue, Experiment, Metric
     from pytest_experiment_profiler.loop import LoopThread
     from pytest_experiment_profiler.manifest import Checked
-    from pytest_experiment_profiler.recall import Call
     from pytest_experiment_profiler.records import Record
     from pytest_experiment_profiler.scored import RunScores
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setting:
-    """What a run is started with, besides its manifest."""
+    """What a run is started with, besides its manifest.
+
+    `counted`: the budget holds already what earlier parts of the run spent.
+    """
 
     client: Client
     why: str
@@ -54,15 +55,34 @@ class Setting:
     own_metrics: Mapping[str, Metric]
     resume: bool = False
     budget: Ledger | None = None
+    counted: bool = False
     baseline: RunScores | None = None
     intersection: bool = False
     session: str | None = None
     selected: tuple[str, ...] | None = None
 
 
-def open_budget(usd: float | None) -> Ledger | None:
-    """Make the budget of a whole session; None is none."""
-    return None if usd is None else Ledger(usd=Decimal(str(usd)))
+def open_budget(
+    usd: float | None, earlier: Iterable[Path] = (), share: float = 1.0
+) -> Ledger | None:
+    """Make the budget of a whole session, or of a share of it; None is none.
+
+    What the runs in `earlier` spent is counted first.
+    """
+    if usd is None:
+        return None
+    part = Decimal(str(share))
+    ledger = Ledger(usd=Decimal(str(usd)) * part)
+    for folder in earlier:
+        spent = sum_earlier(folder)
+        ledger.spend(Charge(spent.usd * part, spent.tokens))
+    return ledger
+
+
+def find_earlier(folder: Path, selected: tuple[str, ...] | None) -> Path | None:
+    """Find the run that a resumed one of these dialogues goes on with, if there is one."""
+    found = folder if selected is None else find_unfinished(folder, selected)
+    return found if found and (found / "run.json").exists() else None
 
 
 def start_run(checked: Checked, setting: Setting) -> Run:
@@ -90,9 +110,13 @@ def start_run(checked: Checked, setting: Setting) -> Run:
         (folder / "summary.json").unlink(missing_ok=True)
         priced = client not in FREE_CLIENTS
         ledgers = _ledgers(experiment, setting.budget, priced=priced)
-        if recall is not None and ledgers:
-            earlier = chain((recall,), _recall_copies(folder, record))
-            _count_earlier(ledgers, earlier, priced=priced)
+        lacking = [one for one in ledgers if not (setting.counted and one is setting.budget)]
+        if recall is not None and lacking:
+            recalls = chain((recall,), recall_copies(folder, record["parts"]))
+            in_money = priced and any(ledger.usd is not None for ledger in lacking)
+            spent = sum_charges(recalls, priced=in_money)
+            for ledger in lacking:
+                ledger.spend(spent)
         run = Run(
             experiment,
             record,
@@ -160,14 +184,6 @@ def _remember(folder: Path, record: Record, setting: Setting) -> Recall | None:
     return Recall(folder)
 
 
-def _recall_copies(folder: Path, record: Record) -> Iterator[Recall]:
-    """Read what earlier parts of a run asked before its manifest or dataset changed."""
-    for copy in list_copies(folder, record["parts"]):
-        recall = Recall(copy)
-        yield recall
-        recall.close()
-
-
 def _ledgers(experiment: Experiment, session: Ledger | None, *, priced: bool) -> list[Ledger]:
     """List the budgets that a run's calls must fit."""
     limits = experiment.budget
@@ -182,23 +198,3 @@ def _ledgers(experiment: Experiment, session: Ledger | None, *, priced: bool) ->
             "give the budget in tokens"
         )
     return ledgers
-
-
-def _count_earlier(ledgers: Sequence[Ledger], recalls: Iterable[Recall], *, priced: bool) -> None:
-    """Count what earlier parts spent, each call once."""
-    in_money = priced and any(ledger.usd is not None for ledger in ledgers)
-    counted: set[Call] = set()
-    for recall in recalls:
-        for call, turn in recall.turns():
-            for charge in () if call in counted else _charges(turn, priced=in_money):
-                for ledger in ledgers:
-                    ledger.spend(charge)
-            counted.add(call)
-
-
-def _charges(turn: Turn, *, priced: bool) -> Iterator[Charge]:
-    if turn.reply is not None:
-        yield actual_cost(turn.reply, turn.prompt, priced=priced)
-    for attempt in turn.attempts:
-        if attempt.lost:
-            yield worst_case(turn.prompt, priced=priced)

@@ -20,6 +20,8 @@ from pytest_experiment_profiler.selection import names_manifest
 from pytest_experiment_profiler.summary import RESERVED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytest_experiment_profiler.budget import Ledger
     from pytest_experiment_profiler.engine import Run
     from pytest_experiment_profiler.experiment import Client, Metric
@@ -68,7 +70,8 @@ def start_run(
         resume=config.getoption("--experiment-resume"),
         session=_workers(config).get("testrunuid"),
         selected=selected,
-        budget=_session_budget(file),
+        budget=file.session.stash[BUDGET],
+        counted=config.getoption("--experiment-resume"),
         baseline=find_baseline(file, selected),
         intersection=config.getoption("--experiment-intersection"),
     )
@@ -152,14 +155,24 @@ def _output(file: Ordered) -> Path:
     return Path(file.config.invocation_params.dir, file.config.getoption("--experiment-output"))
 
 
-def _session_budget(file: Ordered) -> Ledger | None:
-    """Open what the session may spend, divided among the workers that ask."""
-    stash = file.session.stash
-    if BUDGET not in stash:
-        usd = file.config.getoption("--experiment-budget-usd")
-        share = find_share(file.session)
-        stash[BUDGET] = launch.open_budget(None if usd is None else usd * share)
-    return stash[BUDGET]
+def open_budget(
+    session: pytest.Session, chosen: Iterable[tuple[Ordered, tuple[str, ...] | None]]
+) -> None:
+    """Open what a session may spend, once, divided among the workers that ask.
+
+    `chosen` are the manifests with their dialogues, of which a resumed one has spent already.
+    """
+    if BUDGET in session.stash:
+        return
+    usd = session.config.getoption("--experiment-budget-usd")
+    resume = usd is not None and session.config.getoption("--experiment-resume")
+    folders = (
+        launch.find_earlier(_output(file) / file.checked.experiment.experiment_id, selected)
+        for file, selected in (chosen if resume else ())
+    )
+    earlier = dict.fromkeys(folder for folder in folders if folder)
+    budget: Ledger | None = launch.open_budget(usd, earlier, find_share(session))
+    session.stash[BUDGET] = budget
 
 
 def find_share(session: pytest.Session) -> float:

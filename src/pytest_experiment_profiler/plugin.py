@@ -201,6 +201,8 @@ def experiment_run(request: pytest.FixtureRequest, model_client: Client) -> Iter
 
     file: Any = request.node
     with _failing():
+        manifests = _manifests(request.session.items)
+        orders.open_budget(request.session, ((m, items.find_selected(m)) for m in manifests))
         selected = items.find_selected(file)
         run = orders.start_run(file, model_client, _loop_thread(request.session), selected)
     request.config.stash.setdefault(_folders, {})[str(run.folder)] = None

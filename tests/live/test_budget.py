@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -16,6 +18,9 @@ from pytest_experiment_profiler.records import parse_prompt
 from tests.builders import make_prompt
 from tests.live.runs import cut_short
 from tests.live.service import MODEL
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WORST = worst_case(make_prompt("Question 10?"), priced=True)
 
@@ -188,10 +193,12 @@ def test_replayed_answers_need_no_budget(service, shell, project):
 def session(pytester, service, project):
     """Run manifests in a pytest session against the service."""
     api = service()
+    names: list[Path] = []
 
     def run(count, *words, **keys):
         keys |= {"concurrency": 4}
-        names = [project(20, name=f"m{n}", folder=f"p{n}", **keys) for n in range(count)]
+        lacking = range(len(names), count)
+        names.extend(project(20, name=f"m{n}", folder=f"p{n}", **keys) for n in lacking)
         asked = [f"--experiment={name}" for name in names]
         result = pytester.runpytest_inprocess("-p", "no:cacheprovider", *asked, *words)
         return result, api
@@ -218,3 +225,14 @@ def test_a_sessions_budget_holds_for_all_its_manifests(session):
     assert usd is not None
     assert len(api.answered) < 5 * WORST.usd / usd * 5
     assert api.requests < 40
+
+
+def test_a_sessions_budget_counts_what_later_manifests_spent_before(session, pytester):
+    _, api = session(2, "-k", "m1")
+    assert api.requests == 20
+    (summary,) = pytester.path.rglob("m1_run/summary.json")
+    spent = json.loads(summary.read_text("utf-8"))["cost"]["usd"]
+    for room, asked in ((WORST.usd / 2, 0), (WORST.usd, 1)):
+        budget = Decimal(str(spent)) + room
+        result, again = session(2, "--experiment-resume", f"--experiment-budget-usd={budget}")
+        assert (result.ret, again.requests) == (1, 20 + asked)
