@@ -171,7 +171,9 @@ def open_budget(
         for file, selected in (chosen if resume else ())
     )
     earlier = dict.fromkeys(folder for folder in folders if folder)
-    budget: Ledger | None = launch.open_budget(usd, earlier, find_share(session))
+    # What a crashed worker spent of its part nobody knows: the one in its place spends nothing.
+    share = 0.0 if _workers(session.config).get("experiment_crashed") else find_share(session)
+    budget: Ledger | None = launch.open_budget(usd, earlier, share)
     session.stash[BUDGET] = budget
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _asked = pytest.StashKey[list[Path]]()
 _loop = pytest.StashKey["LoopThread"]()
 _folders = pytest.StashKey[dict[str, None]]()
+_crashed = pytest.StashKey[bool]()
 _chosen = pytest.StashKey[dict[str, list[str]]]()
 _unknown = pytest.StashKey[list[str]]()
 _failed = pytest.StashKey[set[str]]()
@@ -87,8 +88,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 -- xdist's WorkerController
-    """Hand over to a worker which dialogues were chosen."""
-    node.workerinput["experiment_chosen"] = node.config.stash.get(_chosen, {})
+    """Hand over to a worker which dialogues were chosen, and whether another one crashed."""
+    stash = node.config.stash
+    node.workerinput["experiment_chosen"] = stash.get(_chosen, {})
+    node.workerinput["experiment_crashed"] = stash.get(_crashed, False)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:  # noqa: ANN401 -- xdist's
+    """Remember that a worker crashed."""
+    if error:
+        node.config.stash[_crashed] = True
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -148,3 +148,14 @@ def test_a_crash_in_a_partial_run_pays_none_twice(project):
     project.spawn(*(f"{DEMO}::{name}" for name in ("d0", "d1", "d3", "d5")), "-n", "2")
     assert project.take_calls() == ["d0", "d1", "d3", "d3", "d5"]
     assert project.logged(folder=project.partial_folders()[-1]) == ["d0", "d1", "d3", "d5"]
+
+
+def test_what_a_crashed_worker_may_have_spent_is_not_spent_again(bare):
+    bare.write(6, concurrency=1, max_tokens=1000)
+    bare.kill("d3")
+    words = (MANIFEST, "-n", "1", f"--experiment-budget-usd={10 * WORST_USD}")
+    result = bare.spawn(*words)
+    assert bare.take_calls() == names(4)
+    result.stdout.fnmatch_lines(["*3 of 6 dialogues were not run: budget"])
+    bare.spawn(*words, "--experiment-resume")
+    assert bare.take_calls() == ["d3", "d4", "d5"]
