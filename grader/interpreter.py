@@ -22,6 +22,7 @@ CERTIFICATES = (
     "/etc/pki/tls/certs",
     "/etc/pki/ca-trust/extracted",
 )
+TYPES = ("/etc/mime.types",)  # `mimetypes` reads what is there, or fails
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random", "/proc")
 
 
@@ -39,7 +40,9 @@ class Interpreter:
         shared = [str(path) for path in prefix.glob("libpython*")]
         candidates = [str(self.path), str(self.library), *shared, *_system_libraries()]
         return [
-            path for path in (*candidates, *ZONES, *CERTIFICATES, *DEVICES) if Path(path).exists()
+            path
+            for path in (*candidates, *ZONES, *CERTIFICATES, *TYPES, *DEVICES)
+            if Path(path).exists()
         ]
 
     @property

@@ -66,9 +66,14 @@ class Kit:
         return self.root / "modules"
 
     @property
+    def programs(self) -> Path:
+        """Hold the one program to be found by its name: Python."""
+        return self.root / "path"
+
+    @property
     def readable(self) -> tuple[Path, ...]:
         """List what the box reads of it."""
-        return self.packages, self.start, self.bundle
+        return self.packages, self.start, self.bundle, self.programs
 
     def start_arguments(self, folders: Sequence[Path], module: str) -> tuple[str, ...]:
         """Give what starts a module of some folders, as arguments of the box's Python."""
@@ -111,6 +116,7 @@ def _prepare(name: str, interpreter: Interpreter, fill: Callable[[Path], None]) 
     final = draft if cache is None else cache / name
     fill(draft)
     _write_versions(draft)
+    _name_python(draft / "path", interpreter)
     _compile(draft, interpreter)
     _bundle(draft, final, interpreter)
     if cache is None:
@@ -151,6 +157,14 @@ def _write_versions(draft: Path) -> None:
         for distribution in _closure((*BOX_PACKAGES, *SDK), frozenset())
     }
     (draft / "versions.json").write_text(json.dumps(found, sort_keys=True), encoding="utf-8")
+
+
+def _name_python(folder: Path, interpreter: Interpreter) -> None:
+    """Give the box's Python the names by which programs look for it."""
+    folder.mkdir()
+    for name in ("python", "python3", interpreter.path.name):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(interpreter.path)
 
 
 def _no_caches(_folder: str, names: list[str]) -> set[str]:
@@ -222,7 +236,7 @@ def _bundle(draft: Path, final: Path, interpreter: Interpreter) -> None:
 def _digest(interpreter: Interpreter) -> str:
     """Digest what a kit is made of: installed packages by name, own files by content."""
     digest = hashlib.sha256(_installed(interpreter).encode())
-    own = [GRADER / name for name in (*LAUNCHER_SCRIPTS, *BOX_SCRIPTS)]
+    own = [GRADER / name for name in ("kit.py", *LAUNCHER_SCRIPTS, *BOX_SCRIPTS)]
     for path in [*utility_files(), *sorted((GRADER / "stand_in").rglob("*.py")), *own]:
         try:
             digest.update(path.name.encode() + b"\0" + path.read_bytes())

@@ -54,6 +54,7 @@ def test_the_real_sdk_gives_the_same_verdict(passed):
 
 
 LACKING = "from anthropic.lib.streaming import MessageStream"
+SILENT = f"try:\n    {LACKING}\nexcept ImportError:\n    raise SystemExit('no SDK')"
 
 
 @pytest.mark.parametrize(
@@ -61,8 +62,9 @@ LACKING = "from anthropic.lib.streaming import MessageStream"
     [
         ("import anthropic\n", f"import anthropic\n        {LACKING}\n"),
         ("import argparse\n", f"import argparse\n{LACKING}\n"),
+        ("import argparse\n", f"import argparse\n{SILENT}\n"),
     ],
-    ids=["in a live run only", "in every run"],
+    ids=["in a live run only", "in every run", "in every run, without a word"],
 )
 def test_what_the_stand_in_lacks_is_tried_with_the_real_sdk(monkeypatch, tmp_path, old, new):
     pytest.importorskip("anthropic")
@@ -87,6 +89,7 @@ def test_what_the_stand_in_lacks_is_tried_with_the_real_sdk(monkeypatch, tmp_pat
         "import importlib.metadata; importlib.metadata.version('anthropic')",
         "import locale; locale.setlocale(locale.LC_ALL, '')",
         "exit, quit",
+        "import mimetypes; mimetypes.guess_type('a.json')",
     ],
 )
 def test_what_any_program_may_mention_is_there(program, line):
@@ -94,6 +97,32 @@ def test_what_any_program_may_mention_is_there(program, line):
     start = text.index("import argparse")
     verdict = grade(program(f"{text[:start]}{line}\n{text[start:]}"), Options(seed=5))
     assert (verdict.status, verdict.signals.get("real_sdk")) == ("pass", None), verdict.reason
+
+
+GIT = """
+def describe():
+    try:
+        return subprocess.run(["git", "describe"], capture_output=True, check=True).stdout
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return b""
+"""
+
+
+def test_programs_are_missing_and_python_has_its_name(program):
+    text = (RIGHT / "experiment_profiler/cli.py").read_text("utf-8")
+    start = text.index("import argparse")
+    calls = f"import subprocess\n{GIT}describe()\nsubprocess.run(['python', '-c', ''], check=True)"
+    verdict = grade(program(f"{text[:start]}{calls}\n{text[start:]}"), Options(seed=5))
+    assert verdict.status == "pass", verdict.reason
+
+
+def test_summarize_may_write_into_its_folder(program):
+    text = (RIGHT / "experiment_profiler/cli.py").read_text("utf-8")
+    first = "def summarize(log_dir):\n"
+    assert first in text
+    noting = "    (log_dir / 'shown.log').write_text('shown')\n"
+    verdict = grade(program(text.replace(first, first + noting)), Options(seed=5))
+    assert verdict.status == "pass", verdict.reason
 
 
 @pytest.mark.parametrize(
