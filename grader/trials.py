@@ -125,7 +125,10 @@ class Bench:
             cwd=cwd,
             readable=(*self.kit.readable, *SYSTEM, self.program, self.root / "d"),
             writable=(scratch, *([out] if out else [])),
-            environment={**surroundings(scratch, search), **(environment or {})},
+            environment={
+                **surroundings(scratch, self.kit.programs, search),
+                **(environment or {}),
+            },
             port=port,
         )
         return self.box.run(command)
@@ -144,10 +147,10 @@ class Bench:
         return files, problems
 
 
-def surroundings(scratch: Path, search: str) -> dict[str, str]:
+def surroundings(scratch: Path, programs: Path, search: str) -> dict[str, str]:
     """Give the environment of a command, from scratch and without a word about grading."""
     return {
-        "PATH": "/usr/bin:/bin",
+        "PATH": str(programs),
         "HOME": str(scratch),
         "TMPDIR": str(scratch),
         "USER": "user",
@@ -297,9 +300,10 @@ class Trials:
         for other in (above / "b", above / "a" / "a", above / "a" / "old"):
             write_run_folder(other, {"summary.json": self._old_run["summary.json"]})
         (above / "summary.json").write_bytes(self._old_run["summary.json"])
+        self._bench.hand_over(folder)
         shown = folder.name if relative else str(folder)
         arguments = ["summarize", "--log-dir", shown]
-        self._summaries[name] = self._bench.start(f"s-{name}", arguments, cwd=above)
+        self._summaries[name] = self._bench.start(f"s-{name}", arguments, cwd=above, out=folder)
 
     def _summarize_run(self) -> None:
         """Summarize what a run left, without its logs and with other values."""
