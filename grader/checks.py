@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 Problem: TypeAlias = "str | None"
 TOLERANCE = 2e-4
 SHOWN_TOLERANCE = 5.001e-5
-ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[(-/].|[=>78])")
+NUMBER = re.compile(r"\d+(?:\.\d+)*")
 FOUR_DECIMALS = re.compile(r"\d+\.\d{4}")
 NOT_REACHED = "not reached"
 REQUEST_FIELDS = ("model", "temperature", "max_tokens")
