@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib.abc
 import importlib.machinery
+import os
 import sys
 from typing import Any
 
@@ -52,16 +53,28 @@ __version__ = "2.14.0"
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 -- any class of the SDK
     """Give any other class, for those who only mention it."""
-    return absent(name)
+    try:
+        return absent(name)
+    except AttributeError:
+        if not name.startswith("__"):
+            _tell_missing(f"module 'anthropic' has no attribute {name!r}")
+        raise
+
+
+def _tell_missing(message: str) -> None:
+    """Say what the stand-in lacks: a program that catches the error may not."""
+    os.write(2, f"{message}\n".encode())
 
 
 class _Types(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Find the modules below `anthropic.types`, each with all that this holds."""
 
     def find_spec(self, fullname: str, *_: object) -> Any:  # noqa: ANN401 -- importlib's own
-        if not fullname.startswith("anthropic.types."):
-            return None
-        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+        if fullname.startswith("anthropic.types."):
+            return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+        if fullname.startswith(("anthropic.", "httpx2.")):
+            _tell_missing(f"No module named {fullname!r}")
+        return None
 
     def exec_module(self, module: Any) -> None:  # noqa: ANN401 -- importlib's own
         module.__getattr__ = lambda name: getattr(types, name)
