@@ -72,6 +72,12 @@ class Finder:
         """Give the finder that looks at the disk, for what is rarely wanted."""
         return external.FileFinder(self._folder, *external._get_supported_file_loaders())  # noqa: SLF001
 
+    def iter_modules(self, prefix: str = "") -> "Iterator[tuple[str, bool]]":
+        """List the modules of the folder for `pkgutil`."""
+        import pkgutil  # noqa: PLC0415 -- whoever asks has it
+
+        return iter(pkgutil.iter_importer_modules(self._plain(), prefix))  # type: ignore[attr-defined]
+
     def invalidate_caches(self) -> None:
         """Keep everything: what is in a bundle doesn't change."""
 

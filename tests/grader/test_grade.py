@@ -90,6 +90,7 @@ def test_what_the_stand_in_lacks_is_tried_with_the_real_sdk(monkeypatch, tmp_pat
         "import locale; locale.setlocale(locale.LC_ALL, '')",
         "exit, quit",
         "import mimetypes; mimetypes.guess_type('a.json')",
+        "import pkgutil, rich; assert list(pkgutil.iter_modules(rich.__path__))",
     ],
 )
 def test_what_any_program_may_mention_is_there(program, line):
