@@ -6,17 +6,20 @@ All at 95 %, in plain Python: importing scipy.stats would take longer than a run
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from collections import Counter
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar
 
 from pytest_experiment_profiler.experiment import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from fractions import Fraction
 
     from pytest_experiment_profiler.experiment import Value
 
 Number: TypeAlias = "int | float | Fraction"
+Counted = TypeVar("Counted", "Unit", "_Part")
 Kind: TypeAlias = Literal["proportion", "mean"]
 
 LEVEL = 0.95
@@ -78,6 +81,20 @@ class _Part(NamedTuple):
     denominator: float
 
 
+def _sum(counted: Counter[Counted], number: Callable[[Counted], Number]) -> float:
+    """Add up a number of all, of which many are equal."""
+    each = (repeat(number(one), count) for one, count in counted.items())
+    return math.fsum(chain.from_iterable(each))
+
+
+def _numerator(of: Unit | _Part) -> Number:
+    return of.numerator
+
+
+def _denominator(of: Unit | _Part) -> Number:
+    return of.denominator
+
+
 def join_repeats(values: Iterable[Value]) -> Unit:
     """Make one dialogue's part of its values, one a repeat: counts add up, shares are averaged."""
     given = [value for value in values if value is not None]
@@ -92,9 +109,9 @@ def join_repeats(values: Iterable[Value]) -> Unit:
 
 def ratio(units: Iterable[Unit]) -> float | None:
     """Divide the sum of the numerators by that of the denominators; None: nothing to divide by."""
-    counted = list(units)
-    total = math.fsum(unit.denominator for unit in counted)
-    return math.fsum(unit.numerator for unit in counted) / total if total else None
+    counted = Counter(units)
+    total = _sum(counted, _denominator)
+    return _sum(counted, _numerator) / total if total else None
 
 
 def geometric_mean(fact_coverage: float | None, refusal_rate: float | None) -> float | None:
@@ -143,48 +160,55 @@ def ratio_interval(units: Iterable[Unit], *, kind: Kind) -> Estimate | Absent:
     A proportion by Wilson at the effective sample size, a mean of any size by Student's t on the
     ratio estimator (Cochran 1977).
     """
-    counted = [unit for unit in units if unit.numerator or unit.denominator]
+    counted = Counter(units)
+    for empty in [unit for unit in counted if not (unit.numerator or unit.denominator)]:
+        del counted[empty]
     if not all(-LARGEST < number < LARGEST for unit in counted for number in unit[:2]):
         return Absent("a value is not a finite number, or too large to square")
     parts = _parts(counted)
-    total = math.fsum(part.denominator for part in parts)
+    total = _sum(parts, _denominator)
     if not total:
         return Absent("nothing to count")
-    value = math.fsum(part.numerator for part in parts) / total
+    value = _sum(parts, _numerator) / total
     variance = _variance(parts, value, total)
     if kind == "mean":
         return _mean_interval(counted, parts, value, variance)
     return _proportion_interval(counted, parts, min(1.0, max(0.0, value)), variance)
 
 
-def _parts(units: Sequence[Unit]) -> list[_Part]:
-    if all(unit.cluster is None for unit in units):
-        return [_Part(float(unit.numerator), float(unit.denominator)) for unit in units]
-    members: dict[int | str, list[Unit]] = {}
-    for position, unit in enumerate(units):
-        members.setdefault(position if unit.cluster is None else unit.cluster, []).append(unit)
-    return [
-        _Part(math.fsum(u.numerator for u in group), math.fsum(u.denominator for u in group))
-        for group in members.values()
-    ]
+def _parts(units: Counter[Unit]) -> Counter[_Part]:
+    """Count the independent parts: the clusters, and the units without one."""
+    parts: Counter[_Part] = Counter()
+    clusters: dict[str, Counter[Unit]] = {}
+    for unit, count in units.items():
+        if unit.cluster is None:
+            parts[_Part(float(unit.numerator), float(unit.denominator))] += count
+        else:
+            clusters.setdefault(unit.cluster, Counter())[unit] += count
+    for members in clusters.values():
+        parts[_Part(_sum(members, _numerator), _sum(members, _denominator))] += 1
+    return parts
 
 
-def _variance(parts: Sequence[_Part], value: float, total: float) -> float:
+def _variance(parts: Counter[_Part], value: float, total: float) -> float:
     """Estimate a ratio's variance from its residuals (Cochran 1977)."""
-    residuals = [part.numerator - value * part.denominator for part in parts]
+
+    def residual(part: _Part) -> float:
+        return part.numerator - value * part.denominator
+
+    n = parts.total()
     largest = max(abs(part.numerator) for part in parts)
-    n = len(parts)
     # Equal values leave residuals of rounding, which would count as a wealth of observations.
-    if n == 1 or max(map(abs, residuals)) <= 1e-12 * largest:
+    if n == 1 or max(abs(residual(part)) for part in parts) <= 1e-12 * largest:
         return 0.0
-    return n / (n - 1) * math.fsum((r / total) ** 2 for r in residuals)
+    return n / (n - 1) * _sum(parts, lambda part: (residual(part) / total) ** 2)
 
 
 def _proportion_interval(
-    units: Sequence[Unit], parts: Sequence[_Part], value: float, variance: float
+    units: Counter[Unit], parts: Counter[_Part], value: float, variance: float
 ) -> Estimate:
-    n = len(parts)
-    most = independent_observations(units)
+    n = parts.total()
+    most = independent_observations(units.elements())
     n_eff = max(float(n), min(value * (1 - value) / variance, most)) if variance else float(n)
     low, high = wilson(value, n_eff)
     method = "wilson" if most <= n else "wilson_n_eff"
@@ -192,11 +216,11 @@ def _proportion_interval(
     return Estimate(interval, n_eff, _imbalance(units, parts))
 
 
-def independent_observations(units: Sequence[Unit]) -> float:
+def independent_observations(units: Iterable[Unit]) -> float:
     """Give the effective sample size that independent observations would have (Kish 1965)."""
-    total = math.fsum(unit.denominator for unit in units)
-    spread = math.fsum(_spread(unit) for unit in units)
-    return total * total / spread
+    counted = Counter(units)
+    total = _sum(counted, _denominator)
+    return total * total / _sum(counted, _spread)
 
 
 def _spread(unit: Unit) -> float:
@@ -205,9 +229,9 @@ def _spread(unit: Unit) -> float:
 
 
 def _mean_interval(
-    units: Sequence[Unit], parts: Sequence[_Part], value: float, variance: float
+    units: Counter[Unit], parts: Counter[_Part], value: float, variance: float
 ) -> Estimate | Absent:
-    n = len(parts)
+    n = parts.total()
     if n == 1:
         return Absent("one value alone shows no spread")
     if not variance:
@@ -217,11 +241,10 @@ def _mean_interval(
     return Estimate(interval, float(n), _imbalance(units, parts))
 
 
-def _imbalance(units: Sequence[Unit], parts: Sequence[_Part]) -> str | None:
+def _imbalance(units: Counter[Unit], parts: Counter[_Part]) -> str | None:
     """Warn of one part that weighs more than its number gives away."""
-    total = math.fsum(part.denominator for part in parts)
-    share = max(part.denominator for part in parts) / total
-    if share <= HEAVY_SHARE or share * len(parts) <= 1 + 1e-9:
+    share = max(part.denominator for part in parts) / _sum(parts, _denominator)
+    if share <= HEAVY_SHARE or share * parts.total() <= 1 + 1e-9:
         return None
     name = "cluster" if any(unit.cluster is not None for unit in units) else "dialogue"
     return f"one {name} carries {share:.0%} of the whole: the interval may be too narrow"
@@ -305,23 +328,23 @@ def _difference(
         Unit(new - old, 1, cluster=unit.cluster)
         for old, new, unit in zip(before, after, units, strict=True)
     ]
-    parts = _parts(gaps)
-    moved = _parts([gap._replace(numerator=int(c)) for gap, c in zip(gaps, changed, strict=True)])
-    k = sum(part.numerator > 0 for part in moved)
-    mean = math.fsum(part.numerator for part in parts) / len(gaps)
+    moves = (gap._replace(numerator=int(c)) for gap, c in zip(gaps, changed, strict=True))
+    parts, moved = _parts(Counter(gaps)), _parts(Counter(moves))
+    n, k = parts.total(), sum(count for part, count in moved.items() if part.numerator > 0)
+    mean = _sum(parts, _numerator) / len(gaps)
     variance = _variance(parts, mean, len(gaps))
     if k >= ENOUGH_CHANGED and variance:
         middle, se = mean, math.sqrt(variance)
-        reach, method = t_quantile(len(parts) - 1) * se, "t"
+        reach, method = t_quantile(n - 1) * se, "t"
     elif kind == "mean":
         return Absent("too few dialogues changed, or all by the same amount")
     else:
-        middle, se = _with_two_more([p.numerator * len(parts) / len(gaps) for p in parts])
+        middle, se = _with_two_more([p.numerator * n / len(gaps) for p in parts.elements()])
         reach, method = Z * se, "bonett_price"
     low, high = middle - reach, middle + reach
     if kind == "proportion":
         low, high = max(-1.0, low), min(1.0, high)
-    return Difference(mean, low, high, (Z + Z_POWER) * se, len(parts), k, method)
+    return Difference(mean, low, high, (Z + Z_POWER) * se, n, k, method)
 
 
 def _with_two_more(gaps: Sequence[float]) -> tuple[float, float]:
