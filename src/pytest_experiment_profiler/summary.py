@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_experiment_profiler.metrics import METRICS
 from pytest_experiment_profiler.metrics.definitions import name_definitions
@@ -28,7 +28,7 @@ from pytest_experiment_profiler.statistics import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pytest_experiment_profiler.experiment import Reply, Transcript, Turn
+    from pytest_experiment_profiler.experiment import Reply, Transcript, Turn, Value
     from pytest_experiment_profiler.metrics.own import Own
     from pytest_experiment_profiler.records import Record
 
@@ -54,10 +54,10 @@ class Series:
 
     counts: Counter[Unit] = field(default_factory=Counter)
 
-    def add(self, unit: Unit) -> None:
-        """Take one dialogue's part, unless there is none."""
+    def add(self, unit: Unit, count: int = 1) -> None:
+        """Take the part that so many dialogues have, unless there is none."""
         if unit.numerator or unit.denominator:
-            self.counts[unit] += 1
+            self.counts[unit] += count
 
     def units(self) -> list[Unit]:
         """List the parts."""
@@ -69,15 +69,25 @@ class Series:
         return ratio(self.units())
 
 
+class Shape(NamedTuple):
+    """What many dialogues have in common: each metric's values, one a repeat, and their tags.
+
+    `facts` counts those expected in each repeat.
+    """
+
+    values: tuple[tuple[Value, ...], ...]
+    facts: tuple[int, ...]
+    cluster: str | None = None
+    tags: frozenset[str] = frozenset()
+
+
 @dataclass(slots=True)
 class Tally:
     """All that a summary needs of the transcripts, without their texts."""
 
-    series: dict[str, Series] = field(default_factory=lambda: {name: Series() for name in METRICS})
+    shapes: Counter[Shape] = field(default_factory=Counter)
     own: dict[str, Series] = field(default_factory=dict)
     metric_errors: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, dict[str, Series]] = field(default_factory=dict)
-    tagged: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     dialogues: int = 0
     calls: int = 0
@@ -95,14 +105,12 @@ class Tally:
     def add(self, transcripts: Sequence[Transcript], own: Sequence[Own]) -> None:
         """Count one dialogue: its transcripts and own metrics, one a repeat."""
         self.dialogues += 1
-        cluster = transcripts[0].dialogue.extra.get("cluster")
-        tags = frozenset(transcripts[0].dialogue.extra.get("tags", ()))
-        self.tagged.update(tags)
-        for name, unit in join_metrics(transcripts, own).items():
-            series = self.series.get(name) or self.own.setdefault(name, Series())
-            series.add(unit if cluster is None else unit._replace(cluster=str(cluster)))
-            for tag in tags if name in TAGGED else ():
-                self.tags.setdefault(tag, {}).setdefault(name, Series()).add(unit)
+        extra = transcripts[0].dialogue.extra
+        cluster = None if extra.get("cluster") is None else str(extra["cluster"])
+        tags = frozenset(extra.get("tags", ()))
+        self.shapes[_find_shape(transcripts)._replace(cluster=cluster, tags=tags)] += 1
+        for name, unit in _join_own(own).items():
+            self.own.setdefault(name, Series()).add(unit._replace(cluster=cluster))
         for measured in own:
             for name, error in measured.errors.items():
                 where = transcripts[0].dialogue.dialogue_id
@@ -113,6 +121,29 @@ class Tally:
             for turn in transcript.turns:
                 self._count_call(turn)
             self._count_refusals(transcript)
+
+    def list_series(self) -> dict[str, Series]:
+        """Give the parts of all metrics, the own ones last."""
+        series = {name: Series() for name in METRICS}
+        for shape, count in self.shapes.items():
+            for name, unit in _join(shape).items():
+                series[name].add(unit._replace(cluster=shape.cluster), count)
+        return series | self.own
+
+    def list_tags(self) -> dict[str, dict[str, Any]]:
+        """Count the dialogues of each tag, and give the metrics' values there."""
+        dialogues: Counter[str] = Counter()
+        series: dict[str, dict[str, Series]] = {}
+        for shape, count in self.shapes.items():
+            dialogues.update(dict.fromkeys(shape.tags, count))
+            units = _join(shape)
+            for tag in shape.tags:
+                for name in TAGGED:
+                    series.setdefault(tag, {}).setdefault(name, Series()).add(units[name], count)
+        return {
+            tag: {"dialogues": dialogues[tag]} | {name: one.value for name, one in found.items()}
+            for tag, found in sorted(series.items())
+        }
 
     def _count_refusals(self, transcript: Transcript) -> None:
         replies = [turn.reply for turn in transcript.turns if turn.reply]
@@ -170,16 +201,27 @@ class Summary:
 
 def join_metrics(transcripts: Sequence[Transcript], own: Sequence[Own]) -> dict[str, Unit]:
     """Give a dialogue's part of every metric, from its transcripts, one a repeat."""
-    found = {name: [metric(t) for t in transcripts] for name, metric in METRICS.items()}
+    return _join(_find_shape(transcripts)) | _join_own(own)
+
+
+def _find_shape(transcripts: Sequence[Transcript]) -> Shape:
+    values = tuple([tuple([metric(t) for t in transcripts]) for metric in METRICS.values()])
+    return Shape(values, tuple([len(t.facts or ()) for t in transcripts]))
+
+
+def _join(shape: Shape) -> dict[str, Unit]:
+    found = dict(zip(METRICS, shape.values, strict=True))
     units = {name: join_repeats(values) for name, values in found.items()}
     for name in COVERAGES:
-        counted = zip(transcripts, found[name], strict=True)
-        facts = sum(len(t.facts or ()) for t, value in counted if value is not None)
+        counted = zip(shape.facts, found[name], strict=True)
+        facts = sum(count for count, value in counted if value is not None)
         units[name] = Unit(*units[name][:2], float(facts) or None)
-    names = {name for measured in own for name in measured.values}
-    for name in names:
-        units[name] = join_repeats([measured.values.get(name) for measured in own])
     return units
+
+
+def _join_own(own: Sequence[Own]) -> dict[str, Unit]:
+    names = {name for measured in own for name in measured.values}
+    return {name: join_repeats([one.values.get(name) for one in own]) for name in names}
 
 
 def measure_dialogue(
@@ -193,7 +235,8 @@ def measure_dialogue(
 
 def summarize(run: Record, tally: Tally, *, reused: int = 0) -> Summary:
     """Sum up a run; `run` is what run.json says."""
-    metrics = _metrics(tally)
+    series = tally.list_series()
+    metrics = _metrics(series, tally.metric_errors)
     shown = tuple(sorted({*run["experiment"]["metrics"], *tally.own, *tally.metric_errors}))
     selected = run["selection"]["selected"]
     dialogues = run["selection"]["dialogues"]
@@ -213,17 +256,14 @@ def summarize(run: Record, tally: Tally, *, reused: int = 0) -> Summary:
             "not_run": not_run,
             "reused": reused,
         },
-        intervals=_intervals(tally),
+        intervals=_intervals(series, tally.metric_errors),
         tokens={"input": tally.input_tokens, "output": tally.output_tokens},
         cost=_cost(run["client"], tally),
         provenance=run["provenance"] | _name_readers(run["experiment"]),
         metric_errors=dict(tally.metric_errors),
         refusals={kind: tally.refusals[kind] for kind in ("by_provider", "by_text", "partial")},
         answered_by=sorted(tally.answered_by),
-        by_tag={
-            tag: {"dialogues": tally.tagged[tag]} | {n: series.value for n, series in found.items()}
-            for tag, found in sorted(tally.tags.items())
-        },
+        by_tag=tally.list_tags(),
     )
 
 
@@ -254,10 +294,10 @@ def summary_record(summary: Summary) -> Record:
     }
 
 
-def _metrics(tally: Tally) -> dict[str, float | None]:
-    metrics = {name: series.value for name, series in (tally.series | tally.own).items()}
+def _metrics(series: Mapping[str, Series], failed: Mapping[str, str]) -> dict[str, float | None]:
+    metrics = {name: one.value for name, one in series.items()}
     metrics["geometric_mean"] = geometric_mean(metrics["fact_coverage"], metrics["refusal_rate"])
-    metrics |= dict.fromkeys(tally.metric_errors)
+    metrics |= dict.fromkeys(failed)
     first = ("fact_coverage", "geometric_mean", "refusal_rate")
     return {name: metrics.pop(name) for name in first} | metrics
 
@@ -287,10 +327,11 @@ def _cost(client: str, tally: Tally) -> dict[str, Any]:
     }
 
 
-def _intervals(tally: Tally) -> dict[str, Estimate | Absent]:
-    every = tally.series | tally.own
-    found = {name: _estimate(name, series) for name, series in every.items()}
-    found |= dict.fromkeys(tally.metric_errors, Absent("the metric failed"))
+def _intervals(
+    series: Mapping[str, Series], failed: Mapping[str, str]
+) -> dict[str, Estimate | Absent]:
+    found = {name: _estimate(name, one) for name, one in series.items()}
+    found |= dict.fromkeys(failed, Absent("the metric failed"))
     found["geometric_mean"] = _join_intervals(found["fact_coverage"], found["refusal_rate"])
     return found
 

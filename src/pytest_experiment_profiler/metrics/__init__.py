@@ -122,34 +122,38 @@ def fact_coverage(transcript: Transcript) -> Value:
 
 def fact_coverage_micro(transcript: Transcript) -> Value:
     """Count the facts found in a complete dialogue, and those expected; None without facts."""
-    if transcript.outcome != "ok" or not transcript.facts:
+    facts = transcript.facts
+    if not facts or transcript.outcome != "ok":
         return None
-    return float(sum(fact.found for fact in transcript.facts)), float(len(transcript.facts))
+    return float([fact.found for fact in facts].count(True)), float(len(facts))
 
 
 def fact_coverage_answered(transcript: Transcript) -> Value:
     """Give the coverage of a dialogue in which no turn was refused."""
-    refused = any(refusal.label == "full" for refusal in transcript.refusals or ())
-    return None if refused else fact_coverage(transcript)
+    return None if _count_full(transcript.refusals or ()) else fact_coverage(transcript)
 
 
 def refusal_rate(transcript: Transcript) -> Value:
     """Count full refusals, and replies."""
     refusals = transcript.refusals or ()
-    return _share(sum(refusal.label == "full" for refusal in refusals), len(refusals))
+    return _share(_count_full(refusals), len(refusals))
+
+
+def _count_full(refusals: Sequence[Refusal]) -> int:
+    return [refusal.label for refusal in refusals].count("full")
 
 
 def empty_rate(transcript: Transcript) -> Value:
     """Count replies without text, and replies."""
     texts = [turn.reply.text for turn in transcript.turns if turn.reply]
-    return _share(sum(not text.strip() for text in texts), len(texts))
+    return _share([not text.strip() for text in texts].count(True), len(texts))
 
 
 def truncated_rate(transcript: Transcript) -> Value:
     """Count replies cut off at a limit of tokens, and replies."""
     cut = ("max_tokens", "model_context_window_exceeded")
     reasons = [turn.reply.stop_reason for turn in transcript.turns if turn.reply]
-    return _share(sum(reason in cut for reason in reasons), len(reasons))
+    return _share([reason in cut for reason in reasons].count(True), len(reasons))
 
 
 def error_rate(transcript: Transcript) -> Value:
