@@ -87,6 +87,10 @@ class Answer:
 
     def find_near(self, bag: Bag) -> Span | None:
         """Find keys near each other, in any order, slips of the pen allowed."""
+        stream = self.tokens.stream
+        for key in bag.sure:
+            if key not in stream:
+                return None
         found: list[list[int]] = []
         for key in bag.keys:
             places = self.places_like(key, SLIPS)

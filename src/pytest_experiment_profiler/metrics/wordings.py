@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_experiment_profiler.metrics.likeness import SLIPS
 from pytest_experiment_profiler.metrics.numerals import is_number
 from pytest_experiment_profiler.metrics.scanning import CAPITALS, is_spaceless
 from pytest_experiment_profiler.metrics.tokens import Tokens
@@ -52,10 +53,14 @@ class Row(NamedTuple):
 
 
 class Bag(NamedTuple):
-    """Keys of some weight, in any order, and among how many tokens they must stand."""
+    """Keys of some weight, in any order, and among how many tokens they must stand.
+
+    `sure` are those, between blanks, that no other word is like.
+    """
 
     keys: Keys
     width: int
+    sure: Keys
 
 
 class Date(NamedTuple):
@@ -112,7 +117,8 @@ def _row(keys: Keys) -> Row:
 
 def _bag(keys: Keys) -> Bag:
     is_date = any(key in MONTH_NAMES for key in keys) and any(map(is_number, keys))
-    return Bag(keys, len(keys) + 1 if is_date else 2 * len(keys) + 4)
+    sure = tuple(f" {key} " for key in keys if is_number(key) or len(key) < SLIPS.shortest)
+    return Bag(keys, len(keys) + 1 if is_date else 2 * len(keys) + 4, sure)
 
 
 def _date(keys: Sequence[str]) -> Date | None:
