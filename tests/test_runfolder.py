@@ -24,7 +24,7 @@ def log_run(folder, client="mock", answer="From clouds."):
     open_folder(folder)
     write_whole(folder / "run.json", encode({"client": client}))
     log = RunLog(folder)
-    log.append_dialogue(make_dialogue())
+    log.append_dialogues([make_dialogue()])
     log.append_request(0, make_prompt(), "00")
     log.append_response(0, make_turn(answer), "00")
     log.append_scores([(0, {"dialogue_id": "water", "repeat": 0})])
@@ -145,7 +145,7 @@ def log_turns(folder, *turns, **changes):
     open_folder(folder)
     dialogue = make_dialogue(**changes)
     log = RunLog(folder)
-    log.append_dialogue(dialogue)
+    log.append_dialogues([dialogue])
     for turn in turns:
         log.append_request(0, turn.prompt, "00")
         log.append_response(0, turn, "00")
@@ -181,7 +181,7 @@ def test_what_ended_a_dialogue_is_seen_in_the_logs(tmp_path, last, outcome):
 def test_a_request_without_an_answer_is_not_run(tmp_path):
     open_folder(tmp_path)
     log = RunLog(tmp_path)
-    log.append_dialogue(make_dialogue())
+    log.append_dialogues([make_dialogue()])
     log.append_request(0, make_prompt(), "00")
     log.seal()
     [[transcript]] = read_transcripts(tmp_path, repeats=1)
@@ -191,7 +191,7 @@ def test_a_request_without_an_answer_is_not_run(tmp_path):
 def test_repeats_are_read_apart(tmp_path):
     open_folder(tmp_path)
     log = RunLog(tmp_path)
-    log.append_dialogue(make_dialogue())
+    log.append_dialogues([make_dialogue()])
     for repeat in (1, 0):
         turn = make_turn(f"Answer {repeat}.", prompt=make_prompt(repeat=repeat))
         log.append_request(0, turn.prompt, "00")

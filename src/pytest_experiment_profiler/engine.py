@@ -8,6 +8,7 @@ import os
 import time
 from concurrent.futures import CancelledError, wait
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.caller import Caller, Progress
@@ -54,6 +55,10 @@ GRACE_S = 5.0
 
 IDLE_S = 0.1
 """Seconds between two looks at how a run stands, while dialogues are taken."""
+
+
+AHEAD = 32
+"""Dialogues that are read and logged together, before the first of them is held."""
 
 
 class Run:
@@ -320,11 +325,13 @@ class Run:
 
     def _list_tasks(self, dialogues: Iterable[Dialogue]) -> Iterator[tuple[int, Dialogue, int]]:
         """Yield (number, dialogue, repeat), each dialogue logged before it is held."""
-        for number, dialogue in enumerate(dialogues):
-            write = partial(self._log.append_dialogue, dialogue)
-            self.progress.save(write)
-            for repeat in range(self.experiment.repeats):
-                yield number, dialogue, repeat
+        numbered = enumerate(dialogues)
+        while ahead := dict(islice(numbered, AHEAD)):
+            write = partial(self._log.append_dialogues, list(ahead.values()))
+            self.progress.save(write, lines=len(ahead))
+            for number, dialogue in ahead.items():
+                for repeat in range(self.experiment.repeats):
+                    yield number, dialogue, repeat
 
     async def _hold_all(self, tasks: Iterator[tuple[int, Dialogue, int]]) -> None:
         count = self.experiment.concurrency

@@ -113,21 +113,29 @@ class LineFile:
 
     def append(self, rank: Rank, values: Mapping[str, Any]) -> None:
         """Put one line on disk, whole or not at all; raise OSError where there is no room."""
-        self.append_all([(rank, values)])
+        line = redact(encode(values), self.secrets)
+        self._write(line)
+        self._note(rank, line)
 
     def append_all(self, ranked: Sequence[tuple[Rank, Mapping[str, Any]]]) -> None:
         """Put several lines on disk at once, all or none."""
         lines = [redact(encode(values), self.secrets) for _, values in ranked]
-        content, written = b"".join(lines), 0
+        self._write(b"".join(lines))
+        for (rank, _), line in zip(ranked, lines, strict=True):
+            self._note(rank, line)
+
+    def _write(self, content: bytes) -> None:
+        written = 0
         try:
             while written < len(content):
                 written += os.write(self._descriptor, content[written:])
         except OSError:
             os.ftruncate(self._descriptor, self._size)
             raise
-        for (rank, _), line in zip(ranked, lines, strict=True):
-            self.adopt(rank, self._size, len(line))
-            self._size += len(line)
+
+    def _note(self, rank: Rank, line: bytes) -> None:
+        self.adopt(rank, self._size, len(line))
+        self._size += len(line)
 
     def adopt(self, rank: Rank, offset: int, length: int) -> None:
         """Take over a line that stands in the file already."""
@@ -205,10 +213,10 @@ class RunLog:
             text = text.replace(secret, REDACTED)
         return text
 
-    def append_dialogue(self, dialogue: Dialogue) -> None:
-        """Log a dialogue that is going to be held."""
-        rank = Rank(dialogue.position, 0, 0)
-        self._files["dialogues"].append(rank, dialogue_record(dialogue))
+    def append_dialogues(self, dialogues: Sequence[Dialogue]) -> None:
+        """Log dialogues that are going to be held."""
+        ranked = [(Rank(one.position, 0, 0), dialogue_record(one)) for one in dialogues]
+        self._files["dialogues"].append_all(ranked)
 
     def append_request(
         self, position: int, prompt: Prompt, digest: str, attempts: Sequence[Attempt] = ()

@@ -31,22 +31,20 @@ def match_form(fact: Fact, text: str, find: Find, find_whole: Find) -> FactMatch
     """Look for one fact, whatever form it has; what must not be said counts as a whole only."""
     if not text.strip():
         return FactMatch(fact=fact, found=False)
-    if fact.form == "all_of":
-        spans = [find((wording,), text) for wording in fact.wordings]
-    elif fact.form == "regex":
-        spans = [search(pattern, text) for pattern in fact.wordings]
-    elif fact.form == "none_of":
-        spans = [find_whole(fact.wordings, text)]
+    form, wordings = fact.form, fact.wordings
+    if form == "all_of":
+        spans = [find((wording,), text) for wording in wordings]
+    elif form == "regex":
+        spans = [search(pattern, text) for pattern in wordings]
     else:
-        spans = [find(fact.wordings, text)]
+        spans = [(find_whole if form == "none_of" else find)(wordings, text)]
     places = [span for span in spans if span]
-    complete = bool(places) and len(places) == len(spans)
-    if not complete:
-        return FactMatch(fact=fact, found=fact.form == "none_of")
+    if not places or len(places) < len(spans):
+        return FactMatch(fact=fact, found=form == "none_of")
     return FactMatch(
         fact=fact,
-        found=fact.form != "none_of",
-        matched=" … ".join(text[start:end] for start, end in places),
+        found=form != "none_of",
+        matched=" … ".join([text[start:end] for start, end in places]),
         span=places[0],
     )
 

@@ -42,34 +42,28 @@ def match_all(
     answer = Answer(text)
 
     def find(wordings: Sequence[str], _text: str) -> Span | None:
-        return _find(wordings, answer, mode)
+        # Who lists many wordings has listed the parts that will do.
+        return _find(wordings, answer, ways if len(wordings) <= _MANY else ways_of_many)
 
     def find_whole(wordings: Sequence[str], _text: str) -> Span | None:
-        return _find(wordings, answer, "strict")
+        return _find(wordings, answer, _WHOLE)
 
-    return tuple(match_form(fact, text, find, find_whole) for fact in facts)
+    ways, ways_of_many = _WAYS[mode]
+    return tuple([match_form(fact, text, find, find_whole) for fact in facts])
 
 
-def _find(wordings: Sequence[str], answer: Answer, mode: FactMode) -> Span | None:
+def _find(wordings: Sequence[str], answer: Answer, ways: Sequence[Way]) -> Span | None:
     """Find one of some wordings, by the surest way there is."""
     read = [read_wording(wording) for wording in wordings]
-    for way in _ways(mode, many=len(wordings) > _MANY):
+    for way in ways:
         for wording in read:
             span = way(wording, answer)
             if span:
                 return answer.tokens.folded.origin(*span)
-    pairs = zip(wordings, read, strict=True)
-    invisible = [one for one, wording in pairs if not (wording.text or wording.rows)]
+    invisible = [
+        wordings[number] for number, one in enumerate(read) if not (one.rows or one.text)
+    ]
     return find_exact(invisible, answer.text) if invisible else None
-
-
-@cache
-def _ways(mode: FactMode, *, many: bool) -> tuple[Way, ...]:
-    if mode == "strict":
-        return _find_said, _find_near
-    # Who lists many wordings has listed the parts that will do.
-    part = partial(_find_part, share=_SHARE_OF_MANY if many else _SHARE)
-    return _find_said, _find_near, _find_year, part
 
 
 def _find_said(wording: Wording, answer: Answer) -> Span | None:
@@ -158,3 +152,14 @@ def _is_strange(answer: Answer, place: int, side: int, known: set[str]) -> bool:
     return not any(
         is_short_form(other, key) or (len(key) == _INITIALS and key[0] == other[0]) for key in known
     )
+
+
+_WHOLE: Sequence[Way] = (_find_said, _find_near)
+_LENIENT = (*_WHOLE, _find_year)
+_WAYS: Mapping[FactMode, tuple[Sequence[Way], Sequence[Way]]] = {
+    "strict": (_WHOLE, _WHOLE),
+    "lenient": tuple(
+        (*_LENIENT, partial(_find_part, share=share)) for share in (_SHARE, _SHARE_OF_MANY)
+    ),
+}
+"""The ways to find one of a few wordings, and one of many."""
