@@ -21,7 +21,7 @@ MAX_PROBLEMS = 20
 
 _LIST_COLUMNS = ("turns", "required_facts", "tags")
 _SPACE = re.compile(r"[ \t\r\n]*")
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+_write_json = documents.open_encoder()
 
 
 class Row(NamedTuple):
@@ -165,7 +165,7 @@ def _pattern_messages(
 
 def _text_messages(values: Mapping[str, Any]) -> list[str]:
     try:
-        _ENCODER.encode(values).encode()
+        _write_json(values).encode()
     except UnicodeEncodeError as error:
         return [f"text holds the lone surrogate {error.object[error.start]!a}, which can't be sent"]
     except ValueError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     import yaml
@@ -188,6 +188,20 @@ def open_decoder() -> json.JSONDecoder:
     return json.JSONDecoder(
         object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
     )
+
+
+def open_encoder(*, ensure_ascii: bool = False) -> Callable[[Any], str]:
+    """Make a function that writes objects and arrays as strict JSON.
+
+    json makes its inner encoder anew for each text, which takes as long as writing a short one.
+    """
+    encoder = json.JSONEncoder(ensure_ascii=ensure_ascii, allow_nan=False)
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:  # not CPython
+        return encoder.encode
+    quote = json.encoder.encode_basestring_ascii if ensure_ascii else json.encoder.encode_basestring
+    write = make(None, encoder.default, quote, None, ": ", ", ", False, False, False)  # noqa: FBT003
+    return lambda values: "".join(write(values, 0))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

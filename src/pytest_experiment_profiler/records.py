@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from pytest_experiment_profiler.documents import open_encoder
 from pytest_experiment_profiler.experiment import (
     Attempt,
     Dialogue,
@@ -31,6 +31,7 @@ class Span(NamedTuple):
     length: int
 
 
+_write_json = open_encoder(ensure_ascii=True)
 FACT_FORMS = ("any_of", "all_of", "none_of", "regex")
 
 
@@ -87,7 +88,7 @@ def hash_prompt(prompt: Prompt, client: str) -> str:
     """Name what a call sends and to whom by 16 hexadecimal digits of its SHA-256."""
     sent = [client, prompt.model, prompt.max_tokens, prompt.temperature, prompt.system]
     messages = [[m.role, m.content] for m in prompt.messages]
-    return hashlib.sha256(json.dumps([sent, messages]).encode()).hexdigest()[:16]
+    return hashlib.sha256(_write_json([sent, messages]).encode()).hexdigest()[:16]
 
 
 def request_record(prompt: Prompt, digest: str, attempts: Sequence[Attempt] = ()) -> Record:

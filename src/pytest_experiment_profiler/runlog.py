@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_experiment_profiler.documents import open_encoder
 from pytest_experiment_profiler.errors import RunFolderError
 from pytest_experiment_profiler.records import (
     Record,
@@ -30,7 +31,7 @@ REDACTED = "[redacted]"
 MAX_DEPTH = 30
 """How deep metadata may nest; what is deeper is left out."""
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+_write_json = open_encoder()
 _DERIVED = ("dialogues", "scores")
 _LOGS = (*_DERIVED, "requests", "responses")
 
@@ -55,7 +56,7 @@ def encode(values: Mapping[str, Any]) -> bytes:
     user's can bring in, stands there as its text: no answer is lost over it.
     """
     try:
-        return (_ENCODER.encode(values) + "\n").encode()
+        return f"{_write_json(values)}\n".encode()
     except (TypeError, ValueError, RecursionError):
         return (json.dumps(_plain(values), allow_nan=False) + "\n").encode()
 
