@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from pytest_experiment_profiler.experiment import Transcript
 from pytest_experiment_profiler.metrics.exact import match_exactly
 from pytest_experiment_profiler.metrics.keywords import detect_keywords
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
         Metric,
         Refusal,
         Reply,
-        Transcript,
         Value,
     )
 
@@ -46,13 +45,27 @@ def read_all(transcripts: Sequence[Transcript], experiment: Experiment) -> list[
     """Add to each transcript what the readers find in its answers, one reader after the other."""
     facts = [_match_facts(transcript, experiment) for transcript in transcripts]
     refusals = [
-        tuple(_detect(turn.reply, experiment) for turn in transcript.turns if turn.reply)
+        tuple([_detect(turn.reply, experiment) for turn in transcript.turns if turn.reply])
         for transcript in transcripts
     ]
     return [
-        replace(transcript, facts=found, refusals=judged)
+        _with_readings(transcript, found, judged)
         for transcript, found, judged in zip(transcripts, facts, refusals, strict=True)
     ]
+
+
+def _with_readings(
+    transcript: Transcript, facts: tuple[FactMatch, ...], refusals: tuple[Refusal, ...]
+) -> Transcript:
+    """Do what `replace` does, in half the time."""
+    return Transcript(
+        dialogue=transcript.dialogue,
+        repeat=transcript.repeat,
+        turns=transcript.turns,
+        not_run=transcript.not_run,
+        facts=facts,
+        refusals=refusals,
+    )
 
 
 def _detect(reply: Reply, experiment: Experiment) -> Refusal:
@@ -78,7 +91,7 @@ def _match_facts(transcript: Transcript, experiment: Experiment) -> tuple[FactMa
     """Look for a dialogue's facts, all that concern one text at once."""
     mode = experiment.fact_mode
     facts = _without_doubles(transcript.dialogue.required_facts, mode)
-    turns = dict.fromkeys(fact.turn for fact in facts)
+    turns = dict.fromkeys([fact.turn for fact in facts])
     if len(turns) == 1:
         return _match(facts, _text_of(transcript, facts[0].turn), mode)
     found: dict[Fact, FactMatch] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.metrics.answers import Answer
@@ -43,12 +43,14 @@ def match_all(
 
     def find(wordings: Sequence[str], _text: str) -> Span | None:
         # Who lists many wordings has listed the parts that will do.
-        return _find(wordings, answer, ways if len(wordings) <= _MANY else ways_of_many)
+        ways = _FEW_WORDINGS if len(wordings) <= _MANY else _MANY_WORDINGS
+        return _find(wordings, answer, ways)
 
     def find_whole(wordings: Sequence[str], _text: str) -> Span | None:
         return _find(wordings, answer, _WHOLE)
 
-    ways, ways_of_many = _WAYS[mode]
+    if mode == "strict":
+        find = find_whole
     return tuple([match_form(fact, text, find, find_whole) for fact in facts])
 
 
@@ -60,9 +62,7 @@ def _find(wordings: Sequence[str], answer: Answer, ways: Sequence[Way]) -> Span 
             span = way(wording, answer)
             if span:
                 return answer.tokens.folded.origin(*span)
-    invisible = [
-        wordings[number] for number, one in enumerate(read) if not (one.rows or one.text)
-    ]
+    invisible = [wordings[number] for number, one in enumerate(read) if not (one.rows or one.text)]
     return find_exact(invisible, answer.text) if invisible else None
 
 
@@ -155,11 +155,5 @@ def _is_strange(answer: Answer, place: int, side: int, known: set[str]) -> bool:
 
 
 _WHOLE: Sequence[Way] = (_find_said, _find_near)
-_LENIENT = (*_WHOLE, _find_year)
-_WAYS: Mapping[FactMode, tuple[Sequence[Way], Sequence[Way]]] = {
-    "strict": (_WHOLE, _WHOLE),
-    "lenient": tuple(
-        (*_LENIENT, partial(_find_part, share=share)) for share in (_SHARE, _SHARE_OF_MANY)
-    ),
-}
-"""The ways to find one of a few wordings, and one of many."""
+_FEW_WORDINGS: Sequence[Way] = (*_WHOLE, _find_year, partial(_find_part, share=_SHARE))
+_MANY_WORDINGS: Sequence[Way] = (*_FEW_WORDINGS[:-1], partial(_find_part, share=_SHARE_OF_MANY))

@@ -100,7 +100,8 @@ def _judged(text: str) -> Refusal:
 
 def _score(values: Mapping[str, float]) -> float:
     model = load_weights()
-    weighed = (model.weights.get(name, 0.0) * value for name, value in values.items())
+    weigh = model.weights.get
+    weighed = [weigh(name, 0.0) * value for name, value in values.items()]
     return 1 / (1 + math.exp(-max(-50.0, min(50.0, math.fsum(weighed) + model.intercept))))
 
 

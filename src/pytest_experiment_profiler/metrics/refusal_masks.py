@@ -53,6 +53,8 @@ _HYPHEN = "\u00ad"  # read as nothing
 
 def without_thinking(text: str) -> str:
     """Mask the blocks in which a model thinks aloud, an unclosed one at the start included."""
+    if "<" not in text and "[" not in text and "◁" not in text:
+        return text
     spans: list[tuple[int, int]] = []
     opened: int | None = None
     for marker in _MARKER.finditer(text):
@@ -118,12 +120,13 @@ def without_fences(text: str) -> str:
 
 def without_speech(text: str) -> str:
     """Mask letters, scripts and quotations: what a requested text says, the model does not."""
-    text = _masked(text, list(_letters(text)))
+    if "\n" in text:  # for a letter needs two lines at least
+        text = _masked(text, list(_letters(text)))
     if ":" in text:
         text = _TRANSLATION.sub(lambda found: _blank(found[0]), text)
-    speakers = [found[1] for found in _SPEAKER.finditer(text)] if ":" in text else []
-    if len(set(speakers)) < len(speakers):
-        text = _SPEAKER.sub(lambda found: _blank(found[0]), text)
+        speakers = [found[1] for found in _SPEAKER.finditer(text)]
+        if len(set(speakers)) < len(speakers):
+            text = _SPEAKER.sub(lambda found: _blank(found[0]), text)
     if ">" in text:
         text = _BLOCK.sub(lambda found: _blank(found[0]), text)
     return _SPEECH.sub(lambda found: _blank(found[0]), text)
