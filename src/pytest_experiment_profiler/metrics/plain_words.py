@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_SIGNS = (  # of Indic scripts and Thai: vowels and tones that hang on letters
+    "\u0900-\u0963\u0966-\u0dff\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ecd"
+)
+_WORD = re.compile(rf"[^\W_]+(?:[{_SIGNS}]+[^\W_]*)*(?:'[^\W_]+)*")
 _CONTRACTION = re.compile(
     r"(?<![a-z])[a-z]++'[a-z]+"
     r"|\b(?:can not|cant|im|wont|gonna|gotta|(?:do|does|is|would|could|should)nt)\b"
