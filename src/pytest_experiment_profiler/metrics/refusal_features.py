@@ -22,7 +22,9 @@ LECTURE = frozenset(
 )
 REDIRECT = frozenset({"redirect", "instead"})
 
-_FRAMED = DECLINING | LIMITS | LECTURE | REDIRECT | {"sorry", "persona", "neutral", "unknown"}
+_APOLOGY = {"sorry"}
+_APOLOGY_WORDS = 8  # a longer sentence goes on to say something
+_FRAMED = DECLINING | LIMITS | LECTURE | REDIRECT | _APOLOGY | {"persona", "neutral", "unknown"}
 
 
 def features(reading: Reading, frames: Sequence[Frames]) -> dict[str, float]:
@@ -64,9 +66,14 @@ def _shape(reading: Reading, frames: Sequence[Frames]) -> dict[str, float]:
         words += size
         offers = sentence.opens_list and not found.isdisjoint(REDIRECT)
         offering = offers or (offering and sentence.item)
-        if found.isdisjoint(_FRAMED) and not (offering and sentence.item):
+        framed = found & _FRAMED
+        if offering and sentence.item:
+            continue
+        if not framed:
             free += size
             free_items += sentence.item
+        elif framed == _APOLOGY:
+            free += max(0, size - _APOLOGY_WORDS)
     return {
         "words": math.log1p(words),
         "sentences": math.log1p(len(frames)),
