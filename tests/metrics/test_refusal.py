@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 from importlib import resources
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,10 @@ from pytest_experiment_profiler.metrics.plain_words import plain
 from pytest_experiment_profiler.metrics.refusal import KEYWORDS, detect, load_weights, version
 
 METRICS = resources.files("pytest_experiment_profiler.metrics")
+CASES = [
+    json.loads(line)
+    for line in Path(__file__).with_name("refusal_cases.jsonl").read_text("utf-8").splitlines()
+]
 
 REFUSALS = [
     "I'm not able to assist with that.",
@@ -233,6 +238,11 @@ def test_refusals_are_found(text):
 @pytest.mark.parametrize("language", FOREIGN)
 def test_refusals_in_other_languages_are_found(language):
     assert label(FOREIGN[language]) == "full"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["text"])
+def test_kinds_of_answers_and_languages_are_told_apart(case):
+    assert (label(case["text"]) == "full") == (case["label"] == "full")
 
 
 @pytest.mark.parametrize("text", ANSWERS)
