@@ -31,7 +31,7 @@ FLOORS = (
     {"manifest", "runner", "caller", "delivery", "summary", "comparison", "selection"},
     {"engine", "verdict", "plan", "spending"},
     {"launch", "properties"},
-    {"orders", "options", "distribution", "terminal", "judging", "challenge"},
+    {"orders", "options", "finder", "distribution", "terminal", "judging", "challenge"},
     {"items", "commands"},
     {"cli", "plugin"},
     {"__main__"},

@@ -5,6 +5,8 @@ import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from tests.builders import write_project
+
 OURS = "experiment-profiler"
 HEAVY = {"anthropic", "asyncio", "genai_prices", "httpx2", "jsonschema", "rich", "yaml"}
 CONFTEST = """
@@ -33,3 +35,24 @@ def test_a_session_without_experiments_imports_next_to_nothing(tmp_path):
     assert not HEAVY & ours
     packages = {name.partition(".")[0] for name in ours} - sys.stdlib_module_names
     assert packages == {"pytest_experiment_profiler"}
+
+
+LOADERS = """
+import pathlib, sys, pytest
+
+pytest.register_assert_rewrite("pytest_experiment_profiler")  # as pytest does where it's installed
+
+def pytest_sessionfinish():
+    loader = type(sys.modules["pytest_experiment_profiler.engine"].__loader__)
+    pathlib.Path("loader.txt").write_text(loader.__name__, "utf-8")
+"""
+
+
+def test_pytest_rewrites_no_assertions_of_the_plugin(tmp_path):
+    manifest = write_project(tmp_path)
+    (tmp_path / "conftest.py").write_text(LOADERS, "utf-8")
+    command = [sys.executable, "-m", "pytest", f"--experiment={manifest}"]
+    command.append("--experiment-client=mock")
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+
+    assert (tmp_path / "loader.txt").read_text("utf-8") == "SourceFileLoader"

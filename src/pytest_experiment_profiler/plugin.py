@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_experiment_profiler.challenge import start_grader
+from pytest_experiment_profiler.finder import install_finder
 from pytest_experiment_profiler.options import add_options, find_manifest, refuse_outside_words
 from pytest_experiment_profiler.selection import (
     LAYOUTS,
@@ -81,6 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"experiment_layout = {layout!r} is not one of {allowed}")
     if config.getoption("--experiment-client") != "auto":
         _check_client(config.getoption("--experiment-client"))
+    config.add_cleanup(install_finder())
     worker: dict[str, Any] = getattr(config, "workerinput", {})
     if "experiment_chosen" in worker:
         config.stash[_chosen] = worker["experiment_chosen"]
