@@ -118,7 +118,7 @@ def _join(places: frozenset[Place]) -> State:
 def _start() -> State:
     """Make the state before the first word of a sentence."""
     patterns = [pattern for pattern in list_patterns(spaced=True) if pattern.signs[0] == "^"]
-    return _join(frozenset(place for one in patterns for place in _lay(one, one.signs[1:])))
+    return _join(frozenset(place for one in patterns for place in _lay(*one[:2], one.signs[1:])))
 
 
 @cache
@@ -142,26 +142,26 @@ def _openers(pattern: Pattern) -> Iterable[Phrase]:
 @cache
 def _opening(word: str) -> State:
     """Make the state after a word that opens patterns."""
-    places = (place for one in _openings()[word] for place in _lay(one, one.signs))
+    places = (place for one in _openings()[word] for place in _lay(*one))
     return _join(frozenset(after for place in places for after in place.following.get(word, ())))
 
 
 @cache
-def _lay(pattern: Pattern, signs: tuple[str, ...]) -> Places:
+def _lay(language: str, frame: str, signs: tuple[str, ...]) -> Places:
     """Lay a pattern out from its end, and give the places where it begins."""
     if not signs or signs[0] == "$":
-        return (Place(following={}, frame=pattern.frame, last=bool(signs)),)
+        return (Place(following={}, frame=frame, last=bool(signs)),)
     sign = signs[0]
     if sign.startswith("!"):
-        avoided = frozenset(list_phrases(pattern.language, sign))
-        return (Place(following={}, frame=pattern.frame, unless=avoided),)
-    then = _lay(pattern, signs[1:])
+        avoided = frozenset(list_phrases(language, sign))
+        return (Place(following={}, frame=frame, unless=avoided),)
+    then = _lay(language, frame, signs[1:])
     if sign == "..":
         places = then
         for _ in range(_GAP):
             places = (Place(following={}, otherwise=places), *then)
         return places
-    place = _branch(list_phrases(pattern.language, sign), then)
+    place = _branch(list_phrases(language, sign), then)
     return (place, *then) if sign.endswith("?") else (place,)
 
 
