@@ -25,7 +25,8 @@ from pytest_experiment_profiler.experiment import (
 )
 from pytest_experiment_profiler.metrics.own import Own
 from pytest_experiment_profiler.provenance import experiment_record
-from pytest_experiment_profiler.summary import Tally, summarize, summary_record
+from pytest_experiment_profiler.summary import summarize, summary_record
+from pytest_experiment_profiler.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -9,7 +9,7 @@ import pytest
 from pytest_experiment_profiler.caller import Progress
 from pytest_experiment_profiler.delivery import ENOUGH, Delivery
 from pytest_experiment_profiler.handover import Handover
-from pytest_experiment_profiler.summary import Tally
+from pytest_experiment_profiler.tally import Tally
 from tests.builders import make_experiment, make_transcript, make_turn
 
 

@@ -27,7 +27,7 @@ FLOORS = (
     {"dialogues", "runlog", "runfolder", "recall", "statistics", "pairing", "pricing", "hooks"}
     | {"provenance", "admission", "budget", "doubts", "models"},
     {"clients", "metrics", "reports", "pacing", "loop", "contrasts", "gates", "handover"},
-    {"scored"},
+    {"scored", "tally"},
     {"manifest", "runner", "caller", "delivery", "summary", "comparison", "selection"},
     {"engine", "verdict", "plan", "spending"},
     {"launch", "properties"},

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_experiment_profiler.handover import Handover
     from pytest_experiment_profiler.records import Record
     from pytest_experiment_profiler.runlog import RunLog
-    from pytest_experiment_profiler.summary import Tally
+    from pytest_experiment_profiler.tally import Tally
 
 GATHER_S = 0.02
 """Seconds for which held dialogues are gathered: read one by one they take half as long again,

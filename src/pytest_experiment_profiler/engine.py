@@ -27,11 +27,10 @@ from pytest_experiment_profiler.runlog import RunLog, encode, redact, write_whol
 from pytest_experiment_profiler.runner import hold_dialogue
 from pytest_experiment_profiler.summary import (
     Summary,
-    Tally,
-    measure_dialogue,
     summarize,
     summary_record,
 )
+from pytest_experiment_profiler.tally import Tally, measure_dialogue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

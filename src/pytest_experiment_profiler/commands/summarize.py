@@ -29,11 +29,10 @@ from pytest_experiment_profiler.runfolder import (
 from pytest_experiment_profiler.runlog import encode, write_whole
 from pytest_experiment_profiler.summary import (
     Summary,
-    Tally,
-    measure_dialogue,
     summarize,
     summary_record,
 )
+from pytest_experiment_profiler.tally import Tally, measure_dialogue
 from pytest_experiment_profiler.verdict import judge_summary
 
 if TYPE_CHECKING:
