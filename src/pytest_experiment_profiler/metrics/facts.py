@@ -99,19 +99,24 @@ def _find_year(wording: Wording, answer: Answer) -> Span | None:
 
 def _find_part(wording: Wording, answer: Answer, share: float) -> Span | None:
     """Find a fair part of a wording: so many of its words, and all of its numbers."""
-    found: list[tuple[Word, list[int]]] = []
+    found: list[tuple[Word, Sequence[int]]] = []
+    stream = answer.tokens.stream
     for word in wording.words:
-        places = _places(word, answer)
+        places = _places(word, answer) if word.sign in stream else ()
         if word.fixed and not places:
             return None
         found.append((word, places))
-    hits = [(word, places) for word, places in found if places]
-    if len(hits) < share * len(found) or all(word.fixed for word, _ in hits):
+    hits = [hit for hit in found if hit[1]]
+    if len(hits) < share * len(found) or False not in [word.fixed for word, _ in hits]:
         return None
-    if _names_another(found, answer):
+    if len(hits) < len(found) and _names_another(found, answer):
         return None
-    longest = max(hits, key=lambda hit: len(hit[0].key))
+    longest = max(hits, key=_length)
     return answer.cover(longest[1][:1])
+
+
+def _length(hit: tuple[Word, Sequence[int]]) -> int:
+    return len(hit[0].key)
 
 
 def _places(word: Word, answer: Answer) -> list[int]:
@@ -123,7 +128,7 @@ def _places(word: Word, answer: Answer) -> list[int]:
     return places if text.islower() else [at for at in places if not text[starts[at]].islower()]
 
 
-def _names_another(found: list[tuple[Word, list[int]]], answer: Answer) -> bool:
+def _names_another(found: Sequence[tuple[Word, Sequence[int]]], answer: Answer) -> bool:
     """Tell whether a name stands with a wrong other part: "Michelle Obama" for "Barack Obama"."""
     missed = {at for at, (word, places) in enumerate(found) if word.name and not places}
     if not missed:

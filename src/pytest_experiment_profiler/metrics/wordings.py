@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_experiment_profiler.metrics.likeness import SLIPS
+from pytest_experiment_profiler.metrics.likeness import INFLECTIONS, SLIPS
 from pytest_experiment_profiler.metrics.numerals import is_number
 from pytest_experiment_profiler.metrics.scanning import CAPITALS, is_spaceless
 from pytest_experiment_profiler.metrics.tokens import Tokens
@@ -38,11 +38,15 @@ _FEWEST_NAMES, _MOST_NAMES = 3, 5
 
 
 class Word(NamedTuple):
-    """A word of weight in a wording: its key, whether it is a name, or can't be done without."""
+    """A word of weight in a wording: its key, whether it is a name, or can't be done without.
+
+    `sign` is what stands in the keys of every text that holds it, or another form of it.
+    """
 
     key: str
     name: bool
     fixed: bool
+    sign: str
 
 
 class Row(NamedTuple):
@@ -196,8 +200,14 @@ def _words(tokens: Tokens) -> Iterable[Word]:
     for key, start, end in zip(tokens.keys, tokens.starts, tokens.ends, strict=True):
         if key not in LIGHT:
             fixed = is_number(key) or key in MONTH_NAMES or _is_numeral(text, start, end)
-            words.setdefault(key, Word(key, text[start].isupper(), fixed))
+            name = text[start].isupper()
+            words.setdefault(key, Word(key, name, fixed, _sign(key, is_whole=name)))
     return words.values()
+
+
+def _sign(key: str, *, is_whole: bool) -> str:
+    whole = is_whole or is_number(key) or len(key) < INFLECTIONS.shortest
+    return f" {key} " if whole else f" {key[: INFLECTIONS.start]}"
 
 
 def _is_numeral(text: str, start: int, end: int) -> bool:
