@@ -101,9 +101,9 @@ class Caller:
     async def ask(self, position: int, prompt: Prompt) -> Turn | str:
         """Get a prompt's turn, or the reason why it was not sent."""
         digest = hash_prompt(prompt, self.client)
-        call = Call(prompt.dialogue_id, prompt.repeat, prompt.turn, digest)
         earlier: tuple[Attempt, ...] = ()
         if self.recall is not None:
+            call = Call(prompt.dialogue_id, prompt.repeat, prompt.turn, digest)
             turn, earlier = self._take_over(position, prompt, call)
             if turn is not None:
                 return turn
@@ -135,6 +135,8 @@ class Caller:
 
     def _redact(self, outcome: Outcome) -> Outcome:
         """Leave secrets out of what is shown of a call, and sent again in the next turn."""
+        if not self.log.secrets:
+            return outcome
         redact, reply, error = self.log.redact, outcome.reply, outcome.error
         told = [error.type, error.message] if error else []
         told += [reply.text, reply.model or "", reply.request_id or ""] if reply else []
@@ -173,6 +175,8 @@ class Caller:
 
 class _CallGate:
     """What each attempt of one call passes: budget, admission, the log of what is sent."""
+
+    __slots__ = ("_caller", "_prompt", "_tokens", "_worst", "_write")
 
     def __init__(self, caller: Caller, position: int, prompt: Prompt, digest: str) -> None:
         self._caller = caller

@@ -164,10 +164,9 @@ async def _try(
 
 def _name_with_text(reply: Reply) -> Reply:
     """Take for text what a client gave for one: no answer is lost over it."""
-    model, request_id = _say_name(reply.model), _say_name(reply.request_id)
-    if (model, request_id) == (reply.model, reply.request_id):
+    if {type(reply.model), type(reply.request_id)} <= {str, NoneType}:
         return reply
-    return replace(reply, model=model, request_id=request_id)
+    return replace(reply, model=_say_name(reply.model), request_id=_say_name(reply.request_id))
 
 
 def _say_name(name: object) -> str | None:

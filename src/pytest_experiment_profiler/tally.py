@@ -85,7 +85,7 @@ class Tally:
         extra = transcripts[0].dialogue.extra
         cluster = None if extra.get("cluster") is None else str(extra["cluster"])
         tags = frozenset(extra.get("tags", ()))
-        self.shapes[_find_shape(transcripts)._replace(cluster=cluster, tags=tags)] += 1
+        self.shapes[_find_shape(transcripts, cluster, tags)] += 1
         for name, unit in _join_own(own).items():
             self.own.setdefault(name, Series()).add(unit._replace(cluster=cluster))
         for measured in own:
@@ -158,9 +158,13 @@ def join_metrics(transcripts: Sequence[Transcript], own: Sequence[Own]) -> dict[
     return _join(_find_shape(transcripts)) | _join_own(own)
 
 
-def _find_shape(transcripts: Sequence[Transcript]) -> Shape:
+def _find_shape(
+    transcripts: Sequence[Transcript],
+    cluster: str | None = None,
+    tags: frozenset[str] = frozenset(),
+) -> Shape:
     values = tuple([tuple([metric(t) for t in transcripts]) for metric in METRICS.values()])
-    return Shape(values, tuple([len(t.facts or ()) for t in transcripts]))
+    return Shape(values, tuple([len(t.facts or ()) for t in transcripts]), cluster, tags)
 
 
 def _join(shape: Shape) -> dict[str, Unit]:
