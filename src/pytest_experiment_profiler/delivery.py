@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_experiment_profiler.metrics import load_readers, read_all
+from pytest_experiment_profiler.metrics import open_readers, read_all
 from pytest_experiment_profiler.metrics.own import Own, measure
 from pytest_experiment_profiler.metrics.scores import score_record
 
@@ -41,8 +41,7 @@ class Delivery:
         progress: Progress,
         handover: Handover,
     ) -> None:
-        load_readers(experiment)
-        self._experiment = experiment
+        self._readers = open_readers(experiment)
         self._own_metrics = own_metrics
         self._log = log
         self._tally = tally
@@ -78,7 +77,7 @@ class Delivery:
             size += sum(len(transcript.text) for transcript in self._held[count][1])
             count += 1
         batch, self._held = self._held[:count], self._held[count:]
-        read = iter(read_all([one for _, held in batch for one in held], self._experiment))
+        read = iter(read_all([one for _, held in batch for one in held], self._readers))
         whole = [(number, [next(read) for _ in held]) for number, held in batch]
         scores = [score for _, transcripts in whole for score in self._count(transcripts)]
         self._progress.save(partial(self._log.append_scores, scores), lines=len(scores))

@@ -18,7 +18,7 @@ from pytest_experiment_profiler.delivery import Delivery
 from pytest_experiment_profiler.errors import ExperimentError, RunFolderError, say_error
 from pytest_experiment_profiler.gates import judge_dialogue
 from pytest_experiment_profiler.handover import Handover
-from pytest_experiment_profiler.metrics import read_all
+from pytest_experiment_profiler.metrics import open_readers, read_all
 from pytest_experiment_profiler.pacing import Pacing
 from pytest_experiment_profiler.pricing import FREE_CLIENTS
 from pytest_experiment_profiler.reports.progress import Standing
@@ -166,8 +166,9 @@ class Run:
 
     def _read_back(self) -> Iterator[list[Transcript]]:
         """Yield what the logs of a finished run hold, for a test that is tried again."""
+        readers = open_readers(self.experiment)
         for transcripts in read_transcripts(self.folder, repeats=self.experiment.repeats):
-            yield read_all(transcripts, self.experiment)
+            yield read_all(transcripts, readers)
 
     def take(self, dialogue_id: str, idle: Callable[[], object] = lambda: None) -> list[Transcript]:
         """Wait for one dialogue's transcripts, which stay there to be taken again.

@@ -11,7 +11,7 @@ from pytest_experiment_profiler.commands.output import FAILED, WELL, say
 from pytest_experiment_profiler.comparison import parse_comparison
 from pytest_experiment_profiler.errors import ManifestError, Problem, RunFolderError, UsageError
 from pytest_experiment_profiler.gates import find_unknown, judge_dialogue
-from pytest_experiment_profiler.metrics import read_all
+from pytest_experiment_profiler.metrics import open_readers, read_all
 from pytest_experiment_profiler.metrics.definitions import name_definitions
 from pytest_experiment_profiler.metrics.own import Own
 from pytest_experiment_profiler.metrics.scores import parse_own, score_record
@@ -133,12 +133,12 @@ def read_summary(folder: Path, *, reused: int = 0) -> Reading:
     """
     run = read_run(folder)
     experiment = parse_experiment(run["experiment"])
+    readers, own = open_readers(experiment), _read_own(folder)
     tally = Tally(priced=run["client"] != "mock")
-    own = _read_own(folder)
     lines: list[bytes] = []
     dialogues: dict[str, Mapping[str, float | None]] = {}
     for transcripts in read_transcripts(folder, repeats=experiment.repeats):
-        read = read_all(transcripts, experiment)
+        read = read_all(transcripts, readers)
         measured = [own.get((t.dialogue.dialogue_id, t.repeat), Own()) for t in read]
         tally.add(read, measured)
         dialogues[read[0].dialogue.dialogue_id] = measure_dialogue(read, measured)

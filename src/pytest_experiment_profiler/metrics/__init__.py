@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_experiment_profiler.experiment import Transcript
 from pytest_experiment_profiler.metrics.exact import match_exactly
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
         Experiment,
         Fact,
         FactMatch,
-        FactMode,
         Metric,
         Refusal,
         Reply,
@@ -24,28 +24,45 @@ if TYPE_CHECKING:
     )
 
 
-def load_readers(experiment: Experiment) -> None:
-    """Import the readers that a manifest asks for.
+class Readers(NamedTuple):
+    """What reads answers: finds facts in a text, names a wording, judges a reply."""
+
+    match: Callable[[Sequence[Fact], str], tuple[FactMatch, ...]]
+    name: Callable[[str], str]
+    judge: Callable[[Reply], Refusal]
+
+
+def open_readers(experiment: Experiment) -> Readers:
+    """Import the readers that a manifest asks for, of which some have much to compile.
 
     A thread that imports them later may compile them while pytest shows an error in another: two
     that compile at once can fail each other in Python 3.11 (gh-106905).
     """
+    patterns, mode = experiment.refusal_patterns, experiment.fact_mode
+    detect = detect_keywords
     if experiment.detector != "keywords":
-        import_module("pytest_experiment_profiler.metrics.refusal")
-    if experiment.fact_mode != "exact":
-        import_module("pytest_experiment_profiler.metrics.facts")
+        detect = import_module(f"{__name__}.refusal").detect
+
+    def judge(reply: Reply) -> Refusal:
+        return detect(reply.text, reply.stop_reason, patterns=patterns)
+
+    if mode == "exact":
+        return Readers(match_exactly, str.casefold, judge)
+    match_all = import_module(f"{__name__}.facts").match_all
+    name = import_module(f"{__name__}.wordings").name_wording
+    return Readers(partial(match_all, mode=mode), name, judge)
 
 
 def read_answers(transcript: Transcript, experiment: Experiment) -> Transcript:
     """Add to a transcript what the readers find in its answers."""
-    return read_all((transcript,), experiment)[0]
+    return read_all((transcript,), open_readers(experiment))[0]
 
 
-def read_all(transcripts: Sequence[Transcript], experiment: Experiment) -> list[Transcript]:
+def read_all(transcripts: Sequence[Transcript], readers: Readers) -> list[Transcript]:
     """Add to each transcript what the readers find in its answers, one reader after the other."""
-    facts = [_match_facts(transcript, experiment) for transcript in transcripts]
+    facts = [_match_facts(transcript, readers) for transcript in transcripts]
     refusals = [
-        tuple([_detect(turn.reply, experiment) for turn in transcript.turns if turn.reply])
+        tuple([readers.judge(turn.reply) for turn in transcript.turns if turn.reply])
         for transcript in transcripts
     ]
     return [
@@ -68,36 +85,16 @@ def _with_readings(
     )
 
 
-def _detect(reply: Reply, experiment: Experiment) -> Refusal:
-    """Judge a reply; the detector of sentences is imported where a manifest asks for it."""
-    patterns = experiment.refusal_patterns
-    if experiment.detector == "keywords":
-        return detect_keywords(reply.text, reply.stop_reason, patterns)
-    from pytest_experiment_profiler.metrics.refusal import detect  # noqa: PLC0415 -- much to compile
-
-    return detect(reply.text, reply.stop_reason, patterns=patterns)
-
-
-def _match(facts: Sequence[Fact], text: str, mode: FactMode) -> tuple[FactMatch, ...]:
-    """Look for facts; the reader of words is imported where a manifest asks for it."""
-    if mode == "exact":
-        return match_exactly(facts, text)
-    from pytest_experiment_profiler.metrics.facts import match_all  # noqa: PLC0415 -- much to compile
-
-    return match_all(facts, text, mode)
-
-
-def _match_facts(transcript: Transcript, experiment: Experiment) -> tuple[FactMatch, ...]:
+def _match_facts(transcript: Transcript, readers: Readers) -> tuple[FactMatch, ...]:
     """Look for a dialogue's facts, all that concern one text at once."""
-    mode = experiment.fact_mode
-    facts = _without_doubles(transcript.dialogue.required_facts, mode)
-    turns = dict.fromkeys([fact.turn for fact in facts])
+    facts = _without_doubles(transcript.dialogue.required_facts, readers.name)
+    turns = {fact.turn for fact in facts}
     if len(turns) == 1:
-        return _match(facts, _text_of(transcript, facts[0].turn), mode)
+        return readers.match(facts, _text_of(transcript, facts[0].turn))
     found: dict[Fact, FactMatch] = {}
     for turn in turns:
         same = [fact for fact in facts if fact.turn == turn]
-        found.update(zip(same, _match(same, _text_of(transcript, turn), mode), strict=True))
+        found.update(zip(same, readers.match(same, _text_of(transcript, turn)), strict=True))
     return tuple(found[fact] for fact in facts)
 
 
@@ -109,22 +106,16 @@ def _text_of(transcript: Transcript, turn: int | None) -> str:
     return next(replies, "")
 
 
-def _without_doubles(facts: Sequence[Fact], mode: FactMode) -> tuple[Fact, ...]:
+def _without_doubles(facts: Sequence[Fact], name: Callable[[str], str]) -> Sequence[Fact]:
     """Keep the first of the facts that differ in nothing that a match can see."""
-    if len(facts) < 2:  # noqa: PLR2004 -- a double takes two
-        return tuple(facts)
-    name = str.casefold if mode == "exact" else _open_names()
+    names = [name(wording) for fact in facts for wording in fact.wordings]
+    if len(set(names)) == len(names):
+        return facts
     first: dict[object, Fact] = {}
     for fact in facts:
         words = fact.wordings if fact.form == "regex" else map(name, fact.wordings)
         first.setdefault((fact.form, fact.turn, frozenset(words)), fact)
     return tuple(first.values())
-
-
-def _open_names() -> Callable[[str], str]:
-    from pytest_experiment_profiler.metrics.wordings import name_wording  # noqa: PLC0415 -- as above
-
-    return name_wording
 
 
 def fact_coverage(transcript: Transcript) -> Value:

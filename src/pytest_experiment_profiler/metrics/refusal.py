@@ -91,8 +91,7 @@ def _judged(text: str) -> Refusal:
         return Refusal(label="none", score=0.0)
     frames = frame(reading.sentences)
     score = _score(features(reading, frames))
-    declines = any(not found.isdisjoint(DECLINING) for found in frames)
-    if score < FULL and not declines:
+    if score < FULL and all(map(DECLINING.isdisjoint, frames)):
         return Refusal(label="none", score=score)
     evidence = _evidence(text, reading, frames)
     return Refusal(label="full" if score >= FULL else "partial", score=score, evidence=evidence)

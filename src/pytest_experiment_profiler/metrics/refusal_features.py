@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from functools import cache
-from itertools import chain
+from itertools import chain, filterfalse
 from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.metrics.refusal_frames import DECLINING, LIMITS, UNWEIGHED
@@ -34,6 +34,8 @@ def features(reading: Reading, frames: Sequence[Frames]) -> dict[str, float]:
 
 def _frames(frames: Sequence[Frames]) -> dict[str, float]:
     """Say which frames stand anywhere, which at the start, and in what share of the sentences."""
+    if not any(frames):
+        return {"plain": 1.0, "lecture": 0.0}
     values: dict[str, float] = {}
     counts = Counter(chain.from_iterable(frames))
     for name in counts.keys() - UNWEIGHED:
@@ -88,9 +90,8 @@ def _shape(reading: Reading, frames: Sequence[Frames]) -> dict[str, float]:
 
 def _matter(reading: Reading) -> dict[str, float]:
     """Measure how much is said in words of its own: a lecture has few, an answer has many."""
-    words = [word for sentence in reading.sentences for word in sentence.words]
-    common = generic()
-    own = [word for word in words if word not in common]
+    words = list(chain.from_iterable([sentence.words for sentence in reading.sentences]))
+    own = list(filterfalse(generic().__contains__, words))
     first = reading.sentences[0].words if reading.sentences else ()
     different = set(own)
     return {

@@ -41,6 +41,7 @@ _CONTRAST = re.compile(
     r"ma|però|maar|ale|men|но|однако|але)\b)"
 )
 _CONCESSION = re.compile(r"(?:while|although|though) [^,\n]*, ", re.IGNORECASE)
+_CONCEDING = frozenset("wWaAtT")
 
 
 class _Clause(NamedTuple):
@@ -101,7 +102,8 @@ def _clauses(text: str, offset: int) -> Iterator[_Clause]:
         marked = not text[begin].isalpha() or text[begin] in _STEP
         marker = _ITEM.match(text, begin, last) if marked else None
         start = marker.end() if marker else begin
-        for end in (*_turns(text, start, last, contrasts), last):
+        turns = contrasts or text[start] in _CONCEDING
+        for end in (*_turns(text, start, last, contrasts), last) if turns else (last,):
             yield _Clause(offset + begin, offset + end, text[start:end], marker is not None)
             begin = start = end
 

@@ -109,6 +109,7 @@ def read_wording(wording: str) -> Wording:
     )
 
 
+@lru_cache(maxsize=16384)
 def name_wording(wording: str) -> str:
     """Give what is the same in wordings that no match can tell apart."""
     rows = read_wording(wording).rows
