@@ -141,12 +141,11 @@ def _row_messages(row: Row) -> list[str]:
         return messages
     turns = len(values.get("turns", "u"))
     facts = values.get("required_facts", ())
-    return [m for fact in facts for m in _fact_messages(fact, turns)] + _text_messages(values)
+    forms = [fact for fact in facts if isinstance(fact, dict)]
+    return [m for form in forms for m in _form_messages(form, turns)] + _text_messages(values)
 
 
-def _fact_messages(fact: Any, turns: int) -> Iterator[str]:  # noqa: ANN401 -- a valid JSON form
-    if not isinstance(fact, dict):
-        return
+def _form_messages(fact: Mapping[str, Any], turns: int) -> Iterator[str]:
     forms = [form for form in FACT_FORMS if form in fact]
     if len(forms) != 1:
         yield f"a fact has exactly one of {', '.join(FACT_FORMS)}, not {len(forms)}"

@@ -54,11 +54,11 @@ def _find_kinds(values: Mapping[str, Any]) -> Iterator[str]:
     wanted = [word for fact in facts for word in _wordings(fact)]
     if facts and len(forms) == len(facts) and all("none_of" in fact for fact in forms):
         yield "silence"
-    if any(len(word) > LONG_FACT for word in wanted):
+    if max(map(len, wanted), default=0) > LONG_FACT:
         yield "sentence"
     asked = " ".join([values.get("system") or "", values.get("user", ""), *values.get("turns", ())])
     folded = asked.casefold()
-    if any(word.casefold() in folded for word in wanted):
+    if any(map(folded.__contains__, map(str.casefold, wanted))):
         yield "echo"
 
 

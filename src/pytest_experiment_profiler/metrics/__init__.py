@@ -42,10 +42,7 @@ def open_readers(experiment: Experiment) -> Readers:
     detect = detect_keywords
     if experiment.detector != "keywords":
         detect = import_module(f"{__name__}.refusal").detect
-
-    def judge(reply: Reply) -> Refusal:
-        return detect(reply.text, reply.stop_reason, patterns=patterns)
-
+    judge = partial(_judge, detect, patterns)
     if mode == "exact":
         return Readers(match_exactly, str.casefold, judge)
     match_all = import_module(f"{__name__}.facts").match_all
@@ -83,6 +80,10 @@ def _with_readings(
         facts=facts,
         refusals=refusals,
     )
+
+
+def _judge(detect: Callable[..., Refusal], patterns: tuple[str, ...], reply: Reply) -> Refusal:
+    return detect(reply.text, reply.stop_reason, patterns=patterns)
 
 
 def _match_facts(transcript: Transcript, readers: Readers) -> tuple[FactMatch, ...]:
