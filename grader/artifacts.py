@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 JsonValue = object
 FILE_LIMIT = 16 << 20
 LINE_LIMIT = 10_000
+VALUES_LIMIT = 300_000
+DIGITS_LIMIT = 400
 
 
 def read_file(folder: Path, parts: tuple[str, ...], owner: int) -> bytes:
@@ -57,9 +59,14 @@ def _read_checked(handle: int, owner: int, where: str) -> bytes:
 
 
 def parse_json(text: str, where: str) -> JsonValue:
-    """Parse strict JSON: no duplicate keys, no NaN, no nesting without end."""
+    """Parse strict JSON: no duplicate keys, no NaN, no nesting or number without end."""
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        return json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_int=_read_integer,
+        )
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{where}: not strict JSON: {error}") from error
 
@@ -75,6 +82,12 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
+def _read_integer(digits: str) -> int:
+    if len(digits) > DIGITS_LIMIT:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
 def parse_object(text: str, where: str) -> dict[str, JsonValue]:
     """Parse one strict JSON object."""
     value = parse_json(text, where)
@@ -84,11 +97,14 @@ def parse_object(text: str, where: str) -> dict[str, JsonValue]:
 
 
 def decode(data: bytes, where: str) -> str:
-    """Decode UTF-8."""
+    """Decode UTF-8, unless so many JSON values may stand in it that parsing takes long."""
     try:
-        return data.decode("utf-8")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ArtifactError(f"{where}: not UTF-8: {error.reason}") from error
+    if sum(map(text.count, ",[{")) > VALUES_LIMIT:
+        raise ArtifactError(f"{where}: more than {VALUES_LIMIT} values")
+    return text
 
 
 def parse_lines(data: bytes, where: str) -> list[dict[str, JsonValue]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from pathlib import Path
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- multiprocessing needs it
 FOLDER_BYTES = 64 << 20
 SHARED_BYTES = 256 << 20
-ENTRIES = 20_000
+ENTRIES = 5_000
+HIDING = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG}
 
 
 class Watch:
@@ -40,13 +42,12 @@ class Watch:
 
 @contextlib.contextmanager
 def _hidden(budget: list[int]) -> Iterator[None]:
-    """Take a folder that was closed to hide what is in it for a full one."""
+    """Take a folder that was closed, or is too deep, to hide what is in it for a full one."""
     try:
         yield
-    except PermissionError:
-        budget[0] = -1
-    except OSError:  # the program is at work in it
-        return
+    except OSError as error:  # or else the program is at work in it
+        if error.errno in HIDING:
+            budget[0] = -1
 
 
 def _spend(folder: Path, budget: list[int], uid: int | None) -> None:

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from grader.artifacts import is_number, parse_json, read_file
+from grader.artifacts import decode, is_number, parse_json, parse_lines, read_file
 from grader.errors import ArtifactError
 
 
@@ -85,3 +85,11 @@ def test_json_is_strict(text):
 )
 def test_numbers_are_finite_and_no_booleans(value, number):
     assert is_number(value) is number
+
+
+def test_what_takes_long_to_parse_is_refused():
+    with pytest.raises(ArtifactError, match="values"):
+        parse_lines(b'{"x": [' + b"[]," * 300_000 + b"0]}", "x")
+    with pytest.raises(ArtifactError, match="digits"):
+        parse_json("9" * 4_000, "x")
+    assert decode(b"," * 300_000, "x")
