@@ -70,7 +70,9 @@ class Run:
             return ArtifactError(self.evidence.problems[name])
         data = self.evidence.files[name]
         try:
-            return parse_lines(data, name) if name in LOGS else parse_object(decode(data, name), name)
+            if name in LOGS:
+                return parse_lines(data, name)
+            return parse_object(decode(data, name), name)
         except ArtifactError as error:
             return error
 

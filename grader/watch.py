@@ -18,6 +18,7 @@ SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- multiprocessing needs it
 FOLDER_BYTES = 64 << 20
 SHARED_BYTES = 256 << 20
 ENTRIES = 5_000
+SOCKETS = 1_000
 HIDING = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG}
 
 
@@ -37,7 +38,8 @@ class Watch:
             _spend(folder, budget, None)
         if self._user.dropped:
             _spend(SHARED_MEMORY, budget, self._user.uid)
-        self.flooded |= min(budget) < 0 or _removed(self._launcher) > SHARED_BYTES
+        held, sockets = _held(self._launcher)
+        self.flooded |= min(budget) < 0 or held > SHARED_BYTES or sockets > SOCKETS
 
 
 @contextlib.contextmanager
@@ -67,9 +69,10 @@ def _spend(folder: Path, budget: list[int], uid: int | None) -> None:
                     return
 
 
-def _removed(launcher: int) -> int:
-    """Add up the files without a name that a launcher and all its children hold open."""
+def _held(launcher: int) -> tuple[int, int]:
+    """Add up the files without a name, and count the sockets, that all children hold open."""
     sizes: dict[tuple[int, int], int] = {}
+    sockets: set[int] = set()
     processes = [launcher]
     while processes:
         process = processes.pop()
@@ -81,7 +84,9 @@ def _removed(launcher: int) -> int:
                 status = os.stat(handle)  # noqa: PTH116
                 if stat.S_ISREG(status.st_mode) and status.st_nlink == 0:
                     sizes[status.st_dev, status.st_ino] = status.st_blocks * 512
-    return sum(sizes.values())
+                elif stat.S_ISSOCK(status.st_mode):
+                    sockets.add(status.st_ino)
+    return sum(sizes.values()), len(sockets)
 
 
 def _names(folder: str) -> list[str]:

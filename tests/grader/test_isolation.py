@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from grader import isolation
-from grader.box import COMMAND_SECONDS, Command
+from grader.box import COMMAND_SECONDS, OPEN_FILES, Command
 from grader.interpreter import find_interpreter
 from grader.isolation import confine
 from grader.kit import Kit, prepare_kit
@@ -160,11 +160,17 @@ HOGS = {
     "    kept.append(open('x', 'wb')); os.unlink('x'); kept[-1].write(bytes(15 << 20))",
     "out of sight": "import os\nos.mkdir('d', 0o300)\nfor n in range(99):\n"
     "    open(f'd/{n}', 'wb').write(bytes(15 << 20))",
+    "too deep to be named": "import os\nfor n in range(40):\n"
+    "    os.mkdir('d' * 200); os.chdir('d' * 200)\n"
+    "for n in range(99):\n    open(str(n), 'wb').write(bytes(15 << 20))",
+    "empty": "for n in range(6_000):\n    open(str(n), 'wb').close()",
+    "sockets": "import os, socket\nfor n in range(12):\n    if not os.fork(): break\n"
+    "kept = [socket.socketpair() for n in range(100)]",
 }
 
 
 @pytest.mark.parametrize("how", HOGS)
-def test_files_are_counted(cell, how):
+def test_what_hoards_is_stopped(cell, how):
     code = HOGS[how] + "\nimport time; time.sleep(9)"
     assert cell.run(code).reason == "flood"
 
@@ -191,6 +197,11 @@ ALLOWED = {
     "assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= 256\n"
     "resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200)); os.nice(1)\n"
     "os.sched_setaffinity(0, os.sched_getaffinity(0))",
+    "no larger sockets": "import socket as s\na, b = s.socketpair()\n"
+    "a.setsockopt(s.SOL_SOCKET, s.SO_SNDBUF, 1 << 22)\n"
+    "a.setsockopt(s.SOL_SOCKET, s.SO_KEEPALIVE, 1)\n"
+    "assert a.getsockopt(s.SOL_SOCKET, s.SO_SNDBUF) < 1 << 20\n"
+    "assert a.getsockopt(s.SOL_SOCKET, s.SO_KEEPALIVE)",
     "half a gigabyte": "x = bytearray(500 << 20)",
 }
 
@@ -241,7 +252,7 @@ def test_weaker_boxes_have_limits_too(backend):
         assert b"MemoryError" in made.run("bytearray(3500 << 20)").stderr
         code = "import resource\nprint(*map(resource.getrlimit, (6, 7)))"
         processes, files = made.run(code).stdout.decode().split(") (")
-        assert files == "1024, 1024)\n"
+        assert files == f"{OPEN_FILES}, {OPEN_FILES})\n"
         assert os.getuid() != 0 or processes == "(512, 512"
     finally:
         made.close()
