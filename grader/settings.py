@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 
 from grader.desk import DEFAULT_ANSWERS, Layout
 
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Mapping
+
 NAMES = ("north", "amber", "delta", "maple", "rowan")
+PLACES = (
+    *("here", "now", "configs", "data", "rows", "said", "sets", "set", "one", "deep", "end"),
+    *("lists", "runs", "of", "late", "brand", "new"),
+)
+OTHERS = (
+    *("acorn", "basil", "cedar", "dune", "ember", "fern", "glade", "heron", "inlet", "jetty"),
+    *("kelp", "larch", "moor", "nettle", "otter", "pine", "quarry", "reed", "sorrel", "tarn"),
+    *("umber", "vale", "willow", "yarrow", "zinnia", "birch", "clover", "drift", "elder", "flint"),
+)
+PLACE = re.compile(rf"\b(?:{'|'.join(PLACES)})\b")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,6 +142,36 @@ class Failure:
     layout: Layout
     cwd: str
     dataset: str | None
+
+
+Placed = TypeVar("Placed", Setting, Failure)
+
+
+def draw_words(chance: random.Random) -> dict[str, str]:
+    """Draw another word for each that stands in the paths here."""
+    return dict(zip(PLACES, chance.sample(OTHERS, len(PLACES)), strict=True))
+
+
+def rename(placed: Placed, words: Mapping[str, str]) -> Placed:
+    """Put other words into all paths, for none may tell a program which command it is."""
+
+    def other(path: str) -> str:
+        return PLACE.sub(lambda found: words[found[0]], path)
+
+    old = placed.layout
+    layout = replace(
+        old,
+        manifest=other(old.manifest),
+        dataset=other(old.dataset),
+        dataset_path=other(old.dataset_path),
+        answers=old.answers and other(old.answers),
+        mock_responses=old.mock_responses and other(old.mock_responses),
+        decoys=tuple(map(other, old.decoys)),
+    )
+    placed = replace(placed, layout=layout, cwd=other(placed.cwd))
+    if isinstance(placed, Setting):
+        return replace(placed, below=tuple(map(other, placed.below)))
+    return placed
 
 
 def failures() -> dict[str, Failure]:

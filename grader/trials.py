@@ -16,7 +16,7 @@ from grader.cases import chance_of
 from grader.desk import decoy_logs, write_experiment, write_run_folder
 from grader.errors import ArtifactError
 from grader.recorder import Call, Recorder
-from grader.settings import NAMES, failures, settings
+from grader.settings import NAMES, draw_words, failures, rename, settings
 
 if TYPE_CHECKING:
     import random
@@ -84,6 +84,11 @@ class Bench:
     box: Box
     user: BoxUser
     kit: Kit
+    places: dict[str, str] = field(default_factory=dict)
+
+    def place(self, name: str) -> str:
+        """Give the name of a folder that tells a program nothing."""
+        return self.places.setdefault(name, secrets.token_hex(4))
 
     def anew(self, kit: Kit) -> Bench:
         """Give a bench with empty folders and another kit."""
@@ -93,11 +98,11 @@ class Bench:
 
     def desk(self, name: str) -> Path:
         """Name the folder that holds the files of a command."""
-        return self.root / "d" / name
+        return self.root / "d" / self.place(name)
 
     def output(self, name: str) -> Path:
         """Make a folder for what a command writes."""
-        return self.user.give(self.root / f"o-{name}")
+        return self.user.give(self.root / self.place(f"output of {name}"))
 
     def hand_over(self, folder: Path) -> None:
         """Make a folder with its files the box's own."""
@@ -116,7 +121,7 @@ class Bench:
         port: int | None = None,
     ) -> Ending:
         """Start the submission with these arguments and wait for its end."""
-        scratch = self.user.give(self.root / f"t-{name}")
+        scratch = self.user.give(self.root / self.place(f"scratch of {name}"))
         folders = (self.kit.packages, self.program)
         search = os.pathsep.join(map(str, folders))
         command = Command(
@@ -173,8 +178,10 @@ class Trials:
         self._bench = bench
         self._cases = {name: getattr(cases, name) for name in RUNS}
         self._key = "sk-ant-" + secrets.token_urlsafe(24)
-        self._settings = settings(chance.choice(NAMES), self._key)
-        self._failing = failures()
+        words = draw_words(chance_of(seed, "places"))
+        drawn = settings(chance.choice(NAMES), self._key)
+        self._settings = {name: rename(item, words) for name, item in drawn.items()}
+        self._failing = {name: rename(item, words) for name, item in failures().items()}
         self._given, self._altered = _draw_values(chance), _draw_values(chance)
         self._runs: dict[str, RunEvidence] = {}
         self._summaries: dict[str, Ending] = {}
