@@ -48,7 +48,7 @@ SHARE = {"partial": 0.15, "deflection": 0.1, "empty": 0.0}
 OURS = {OWN: 1.5, UNSEEN: 0.0}
 MEASURES = ("words", "sentences", "free", "length", "matter", "code", "asks")
 RIDGE, RIDGE_PRESENCE = 0.3, 2.4
-LOGIT = math.log(0.42 / 0.58)
+LOGIT = math.log(0.4 / 0.6)
 FOLDS = 5
 DIGITS = 3
 

@@ -33,8 +33,9 @@ _SPEECH = re.compile(  # each way begins with a sign, so that the next one is fo
     r"|\u2018(?<!\w\u2018)(?:[^\u2019\n]|(?<=\w)\u2019(?=\w)){2,400}\u2019(?!\w)"
 )
 _TRANSLATION = re.compile(
-    r"^\W{0,4}(?:(?:[a-z]{3,12} )?translation|translated|in (?:plain )?(?:english|german|french|"
-    r"spanish|italian|portuguese|russian|chinese|japanese))\b[^\n:.]{0,30}:[ \t*_]*\S[^\n]*$",
+    r"^\W{0,4}(?:(?:[a-z]{3,12} )?translation|translated|(?:in (?:plain )?)?(?:english|german|"
+    r"french|spanish|italian|portuguese|russian|chinese|japanese))\b[^\n:.]{0,30}:"
+    r"[ \t*_]*\S[^\n]*$",
     re.IGNORECASE | re.MULTILINE,
 )
 _SPEAKER = re.compile(
@@ -122,7 +123,8 @@ def without_speech(text: str) -> str:
         if len(set(speakers)) < len(speakers):
             text = _SPEAKER.sub(lambda found: _blank(found[0]), text)
     if ">" in text:
-        text = _BLOCK.sub(lambda found: _blank(found[0]), text)
+        around = _BLOCK.sub(lambda found: _blank(found[0]), text)
+        text = text if around.isspace() else around
     return _SPEECH.sub(lambda found: _blank(found[0]), text)
 
 

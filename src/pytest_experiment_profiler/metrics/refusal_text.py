@@ -38,7 +38,7 @@ _STEP = "sS"
 _COLONS, _QUESTIONS = frozenset(":\uff1a"), frozenset("?\uff1f")
 _CONTRAST = re.compile(
     r"[,;\u2014\u2013] (?=(?:but|however|though|although|yet|aber|jedoch|allerdings|mais|pero|mas|"
-    r"ma|però|maar|ale|men|но|однако|але)\b)"
+    r"ma|però|maar|ale|men|но|однако|але)\b)|; (?=\w)|, (?=so\b)"
 )
 _CONCESSION = re.compile(r"(?:while|although|though) [^,\n]*, ", re.IGNORECASE)
 _CONCEDING = frozenset("wWaAtT")
