@@ -31,7 +31,7 @@ NOTHING = Charge(Decimal(0), 0)
 def most_input_tokens(prompt: Prompt) -> int:
     """Bound a prompt's tokens from above: no token is shorter than a byte of UTF-8."""
     texts = [message.content for message in prompt.messages] + [prompt.system or ""]
-    size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    size = sum([len(text.encode("utf-8", "surrogatepass")) for text in texts])
     return size + MESSAGE_TOKENS * len(prompt.messages) + PROMPT_TOKENS
 
 

@@ -74,7 +74,7 @@ class Delivery:
     def _deliver_some(self) -> None:
         count = size = 0
         while count < len(self._held) and size < ENOUGH:
-            size += sum(len(transcript.text) for transcript in self._held[count][1])
+            size += sum([len(transcript.text) for transcript in self._held[count][1]])
             count += 1
         batch, self._held = self._held[:count], self._held[count:]
         read = iter(read_all([one for _, held in batch for one in held], self._readers))
@@ -91,9 +91,9 @@ class Delivery:
         self._tally.add(transcripts, own)
         progress = self._progress
         progress.ended += 1
-        progress.errors += sum(transcript.outcome == "error" for transcript in transcripts)
+        progress.errors += [transcript.outcome for transcript in transcripts].count("error")
         turns = [turn for transcript in transcripts for turn in transcript.turns]
-        progress.taken_over += bool(turns) and all(turn.reused for turn in turns)
+        progress.taken_over += bool(turns) and False not in [turn.reused for turn in turns]
         for transcript, values in zip(transcripts, own, strict=True):
             yield transcript.dialogue.position, score_record(transcript, values)
 

@@ -351,7 +351,8 @@ class Run:
             held = self._held.setdefault(number, [])
             held.append(transcript)
             if len(held) == self.experiment.repeats:
-                self._delivery.add(number, sorted(self._held.pop(number), key=_repeat))
+                del self._held[number]
+                self._delivery.add(number, sorted(held, key=_repeat))
             # A client that never waits would keep the others from their turn.
             await asyncio.sleep(0)
 

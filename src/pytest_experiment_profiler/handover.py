@@ -27,7 +27,7 @@ class Handover:
 
     def put(self, number: int, transcripts: list[Transcript]) -> None:
         """Lay a dialogue's transcripts down."""
-        calls = tuple(len(transcript.turns) for transcript in transcripts)
+        calls = tuple([len(transcript.turns) for transcript in transcripts])
         self._calls[number] = self._shapes.setdefault(calls, calls)
         self._done[number] = transcripts
 
