@@ -147,11 +147,10 @@ class Admission:
 
     def _wait_s(self, tokens: int) -> float:
         now = self.now()
-        waits = [
-            bucket.wait_s(1 if kind == "requests" else tokens, now)
-            for kind, bucket in self._buckets.items()
-        ]
-        return max(self._paused_until - now, *waits, 0.0)
+        wait_s = max(self._paused_until - now, 0.0)
+        for kind, bucket in self._buckets.items():
+            wait_s = max(wait_s, bucket.wait_s(1 if kind == "requests" else tokens, now))
+        return wait_s
 
     def _take(self, tokens: int) -> None:
         for kind, bucket in self._buckets.items():

@@ -43,13 +43,14 @@ class Handover:
 
     def wait_for(self, number: int, idle: Callable[[], object]) -> list[Transcript] | None:
         """Wait for a dialogue; None: it never comes. `idle` is called now and then meanwhile."""
-        while True:
+        while number not in self._done:
             with self._ready:
                 if number not in self._done and not self._is_over:
                     self._ready.wait(TICK_S)
                 if number in self._done or self._is_over:
                     return self._done.get(number)
             idle()
+        return self._done[number]
 
     def drop(self, number: int) -> None:
         """Forget a dialogue that was taken for good."""

@@ -163,7 +163,7 @@ def _find_shape(
     cluster: str | None = None,
     tags: frozenset[str] = frozenset(),
 ) -> Shape:
-    values = tuple([tuple([metric(t) for t in transcripts]) for metric in METRICS.values()])
+    values = tuple([tuple(map(metric, transcripts)) for metric in METRICS.values()])
     return Shape(values, tuple([len(t.facts or ()) for t in transcripts]), cluster, tags)
 
 
