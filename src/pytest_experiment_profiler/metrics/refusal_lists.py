@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_experiment_profiler.metrics.plain_words import plain, split_lines
+from pytest_experiment_profiler.metrics.plain_words import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,8 +71,8 @@ def generic() -> frozenset[str]:
         pieces += [pattern for patterns in language["frames"].values() for pattern in patterns]
     signs = str.maketrans(dict.fromkeys("?|!^$.{}", " "))
     common = " ".join(piece for piece in pieces if piece.isascii()).translate(signs).split()
-    others = split_lines([piece.translate(signs) for piece in pieces if not piece.isascii()])
-    return frozenset(common).union(*others)
+    others = dict.fromkeys(" ".join(piece for piece in pieces if not piece.isascii()).split())
+    return frozenset(common).union(plain(" ".join(others).translate(signs)))
 
 
 def _spell(text: str) -> list[str]:
