@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import os
 import re
+import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -100,6 +102,8 @@ def grade(submission: Path, options: Options) -> Verdict:
     """Grade a submission; whatever goes wrong on our side is the status `error`."""
     session = Session(options=options)
     os.umask(0o022)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, every exit code is 0
     try:
         return _grade(submission, session)
     except SubmissionError as error:

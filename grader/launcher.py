@@ -364,7 +364,9 @@ def _limit(settings: dict[str, Any]) -> None:
     if settings["own_user"]:
         limits[resource.RLIMIT_NPROC] = settings["user_processes"]
     for limit, value in limits.items():
-        resource.setrlimit(limit, (value, value))
+        most = resource.getrlimit(limit)[1]
+        lower = value if most == resource.RLIM_INFINITY else min(value, most)
+        resource.setrlimit(limit, (lower, lower))
 
 
 def main(settings: dict[str, Any]) -> None:

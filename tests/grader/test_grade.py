@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -236,6 +238,23 @@ def test_the_command_prints_one_line_and_ends_with_the_code(tmp_path, submission
     )
     assert done.returncode == code, done.stderr
     assert json.loads(done.stdout) == json.loads(path.read_text())
+
+
+def test_neither_ignored_signals_nor_low_limits_of_the_caller_matter(passed):
+    def hinder():
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_NPROC, (400, 400))
+
+    done = subprocess.run(
+        [*COMMAND, "grade", str(RIGHT), "--seed", "5"],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=hinder,
+    )
+    verdict = json.loads(done.stdout)
+    assert verdict["status"] == "pass", verdict["reason"]
+    assert verdict["isolation"]["level"] == passed.isolation.level
 
 
 BOMB = """

@@ -11,13 +11,20 @@ import pytest
 
 from grader import user
 from grader.grade import Options, grade
+from grader.places import remove_tree
 from grader.scratch import LOCK, Scratch, sweep
+from grader.watch import SHARED_MEMORY
 from tests.grader.builders import RIGHT
 
 
 @pytest.fixture(autouse=True)
-def _apart(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+def room(monkeypatch, tmp_path_factory):
+    tmp_path_factory.getbasetemp()  # which pytest would make below ours, and miss later
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    remove_tree(folder)
 
 
 def killed(make):
@@ -59,30 +66,30 @@ def test_what_is_young_or_held_stays():
     assert not held.folder.exists()
 
 
-def test_what_only_looks_alike_stays(tmp_path):
-    without = tmp_path / "x-of-others"
-    linked = tmp_path / "x-linked"
+def test_what_only_looks_alike_stays(room):
+    without = room / "x-of-others"
+    linked = room / "x-linked"
     for folder in (without, linked):
         folder.mkdir()
-    (tmp_path / "kept").touch()
-    (linked / LOCK).symlink_to(tmp_path / "kept")
-    (tmp_path / "x-link").symlink_to(tmp_path)
+    (room / "kept").touch()
+    (linked / LOCK).symlink_to(room / "kept")
+    (room / "x-link").symlink_to(room)
     for folder in (without, linked):
         os.utime(folder, (1, 1))
     sweep()
     assert without.exists()
     assert linked.exists()
-    assert (tmp_path / "kept").exists()
+    assert (room / "kept").exists()
 
 
-def test_a_grade_that_is_stopped_leaves_nothing(tmp_path, monkeypatch):
+def test_a_grade_that_is_stopped_leaves_nothing(room, monkeypatch):
     def stop(**_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("grader.grade.confine", stop)
     with pytest.raises(KeyboardInterrupt):
         grade(RIGHT, Options())
-    assert list(tmp_path.iterdir()) == []
+    assert list(room.iterdir()) == []
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root has users to spare")
@@ -94,3 +101,14 @@ def test_the_user_of_a_killed_grader_is_free_again(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == [f"uid-{taken.uid}"]
     taken.release()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_box_can_pass_to_it_and_write_nowhere_above(monkeypatch, room):
+    (room / "closed").mkdir(mode=0o700)
+    for place in (room / "closed", SHARED_MEMORY):
+        monkeypatch.setattr(tempfile, "tempdir", str(place))
+        scratch = Scratch()
+        assert not scratch.folder.is_relative_to(SHARED_MEMORY)
+        above = scratch.folder.parents
+        assert os.getuid() != 0 or all(folder.stat().st_mode & 0o001 for folder in above)
+        scratch.remove()
