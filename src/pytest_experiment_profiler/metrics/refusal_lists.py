@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pytest_experiment_profiler.metrics.plain_words import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 Phrase = tuple[str, ...]
+
+_SIGNS = "?|!^$.{}"
 
 
 class Pattern(NamedTuple):
@@ -69,10 +71,16 @@ def generic() -> frozenset[str]:
     for language in _data()["languages"].values():
         pieces += [word for words in language["words"].values() for word in words]
         pieces += [pattern for patterns in language["frames"].values() for pattern in patterns]
-    signs = str.maketrans(dict.fromkeys("?|!^$.{}", " "))
-    common = " ".join(piece for piece in pieces if piece.isascii()).translate(signs).split()
-    others = dict.fromkeys(" ".join(piece for piece in pieces if not piece.isascii()).split())
-    return frozenset(common).union(plain(" ".join(others).translate(signs)))
+    common = _part(piece for piece in pieces if piece.isascii())
+    others = _part(piece for piece in pieces if not piece.isascii())
+    return common.union(plain(" ".join(others)))
+
+
+def _part(patterns: Iterable[str]) -> frozenset[str]:
+    text = " ".join(patterns)
+    for sign in _SIGNS:  # much quicker than `translate` where a text isn't ASCII
+        text = text.replace(sign, " ")
+    return frozenset(text.split())
 
 
 def _spell(text: str) -> list[str]:
