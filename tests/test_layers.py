@@ -27,8 +27,8 @@ FLOORS = (
     {"dialogues", "runlog", "runfolder", "recall", "statistics", "pairing", "pricing", "hooks"}
     | {"provenance", "admission", "budget", "doubts", "models"},
     {"clients", "metrics", "reports", "pacing", "loop", "contrasts", "gates", "handover"},
-    {"scored", "tally"},
-    {"manifest", "runner", "caller", "delivery", "summary", "comparison", "selection"},
+    {"scored"},
+    {"manifest", "runner", "caller", "delivery", "summary", "comparison", "selection"} | {"tally"},
     {"engine", "verdict", "plan", "spending"},
     {"launch", "properties"},
     {"orders", "options", "finder", "distribution", "terminal", "judging", "challenge"},
