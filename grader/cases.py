@@ -14,16 +14,16 @@ from grader.errors import GraderError
 from grader.oracle import PHRASES
 from grader.telling import is_telling, is_telling_rate
 from grader.wordings import Names
+from grader.words import NAMES
 from grader.writing import write_case
 
 if TYPE_CHECKING:
     from grader.experiments import Case, Dialogue
-    from grader.telling import Facts
 
 DRAWS_LIMIT = 20_000
-MANY_TOKENS = (8_400, 9_900)
+MANY_TOKENS = (16_500, 21_000)  # with more the SDK asks for streaming
 FEW_TOKENS = (211, 1_900)
-HARDLY_TOKENS = (17, 120)
+HARDLY_TOKENS = (2, 15)
 FEWEST = 3
 
 
@@ -32,7 +32,8 @@ class Cases:
     """The experiments of one grade.
 
     `fresh`, `live` and `rerun` go into one folder, one after the other: they share id, some
-    dialogues and, the first two, all settings. `zero` is asked live too, at temperature 0.
+    dialogues and, the first two, all settings. `moved` is a long one; `zero` is asked live too, at
+    temperature 0.
     """
 
     fresh: Case
@@ -46,40 +47,27 @@ def make_cases(seed: int) -> Cases:
     """Make the cases of a seed."""
     chance = chance_of(seed, "cases")
     parts = _deal_phrases(chance)
-    many, few = (chance.randrange(*limits) for limits in (MANY_TOKENS, FEW_TOKENS))
+    many, few, hardly = (
+        chance.randrange(*limits) for limits in (MANY_TOKENS, FEW_TOKENS, HARDLY_TOKENS)
+    )
     usual = _temperature(chance)
-    settings = {"fresh": (usual, many), "live": (usual, many), "rerun": (0, few), "moved": (1, few)}
-    calm = {"fresh": (9, 13), "live": (11, 16), "rerun": (4, 8), "moved": (8, 13)}
-    facts: dict[str, Facts] = {"fresh": "some", "live": "some", "rerun": "missed", "moved": "none"}
     plans = {
-        name: Plan(
-            phrases=phrases,
-            calm=calm[name],
-            facts=facts[name],
-            temperature=settings[name][0],
-            max_tokens=settings[name][1],
-        )
-        for name, phrases in zip(("fresh", "live", "rerun", "moved"), parts, strict=True)
+        "fresh": Plan(parts[0], (9, 13), "some", usual, many),
+        "live": Plan(parts[1], (11, 16), "some", usual, many, live=True),
+        "rerun": Plan(parts[2], (0, 0), "missed", 0, few),
+        "moved": Plan(parts[3], (51, 60), "none", 1, few),
+        "zero": Plan((), (8, 12), "none", 0, hardly, live=True),
     }
     maker = Maker(chance)
     made = {name: maker.draw(plan) for name, plan in plans.items()}
-    fresh, moved = made["fresh"], made["moved"]
+    fresh = made["fresh"]
     live = replace(made["live"], experiment_id=fresh.experiment_id, model=fresh.model)
     return Cases(
         fresh=fresh,
         live=_as_replied(_ask_again(fresh, live)),
         rerun=_ask_again(fresh, replace(made["rerun"], experiment_id=fresh.experiment_id)),
-        moved=moved,
-        zero=_as_replied(
-            replace(
-                moved,
-                experiment_id=moved.experiment_id + "-b",
-                model=made["live"].model + "-b",
-                max_tokens=chance.randrange(*HARDLY_TOKENS),
-                temperature=0,
-                dialogues=moved.dialogues[::-1],
-            )
-        ),
+        moved=replace(made["moved"], experiment_id=_long_name(chance, made["moved"])),
+        zero=_as_replied(made["zero"]),
     )
 
 
@@ -90,7 +78,12 @@ def chance_of(seed: int, purpose: str) -> random.Random:
 
 
 def _temperature(chance: random.Random) -> float:
-    return chance.choice([step for step in range(31, 98) if step % 10]) / 100
+    return chance.choice([step for step in range(3_101, 9_800) if step % 10]) / 10_000
+
+
+def _long_name(chance: random.Random, case: Case) -> str:
+    """Give a long id that starts with a digit."""
+    return "-".join([str(chance.randrange(2, 90)), *chance.sample(NAMES, 6), case.experiment_id])
 
 
 def _deal_phrases(chance: random.Random) -> list[tuple[str, ...]]:
@@ -115,7 +108,7 @@ class Maker:
 
     def draw(self, plan: Plan) -> Case:
         """Redraw until no wrong formula could give the right value."""
-        counts = _telling_counts(plan)
+        counts = _telling_counts(plan, self._chance)
         for _ in range(DRAWS_LIMIT):
             drafts = draft(plan, self._chance.choice(counts), self._chance)
             if is_telling([item.mark for item in drafts], plan.facts):
@@ -125,11 +118,14 @@ class Maker:
         raise GraderError("no telling case was found for this seed")
 
 
-def _telling_counts(plan: Plan) -> list[int]:
+def _telling_counts(plan: Plan, chance: random.Random) -> list[int]:
     """List how many calm answers make a refusal rate that can't be taken for something else."""
-    refused = len(plan.phrases) + 1
-    counts = range(plan.calm[0], plan.calm[1] + 1)
-    return [calm for calm in counts if is_telling_rate(refused / (refused + calm), plan.facts)]
+    found = []
+    for calm in range(plan.calm[0], plan.calm[1] + 1):
+        marks = [item.mark for item in draft(plan, calm, chance)]
+        rate = sum(mark.refused for mark in marks) / len(marks)
+        found += [calm] if is_telling_rate(rate, plan.facts) else []
+    return found
 
 
 def is_in_no_order(case: Case) -> bool:

@@ -305,11 +305,11 @@ def _judge_summaries(evidence: Evidence, *, fresh_passed: bool) -> dict[str, Pro
     return {"summarize.given": given, "summarize.missing": missing}
 
 
-def _shows(ending: Ending, values: Mapping[str, float]) -> None:
+def _shows(ending: Ending, values: Mapping[str, float | None]) -> None:
     """Look for each name with its value: the first number between it and the next name.
 
-    A name may stand there without a number, as in a heading; no name may stand there with another
-    number, or printing every value there is would do.
+    How one without a value is shown is free. A name may stand there without a number, as in a
+    heading; no name may stand there with another number, or printing every value would do.
     """
     _ended_well(ending)
     text = ANSI.sub("", ending.stdout.decode("utf-8", "replace"))
@@ -320,6 +320,8 @@ def _shows(ending: Ending, values: Mapping[str, float]) -> None:
         number = NUMBER.search(piece)
         shown[name] += [number[0]] if number else []
     for name, value in values.items():
+        if value is None:
+            continue
         if not shown[name] or not all(_is_shown(number, value) for number in shown[name]):
             raise ArtifactError(f"{name} isn't shown with its value")
 

@@ -72,14 +72,23 @@ def manifest_text(case: Case, layout: Layout, chance: random.Random) -> str:
         f"model: {case.model!r}  # who answers",
         f"max_tokens: {case.max_tokens}",
         f"temperature: {case.temperature}",
-        f"dataset_path: {layout.dataset_path}",
+        f"dataset_path: {_quote(layout.dataset_path)}",
         "facts: {match: exact}",
         "refusals: {detector: keywords}",
     ]
-    lines += [f"mock_responses: {layout.mock_responses}"] if layout.mock_responses else []
-    lines += ["\n- ".join(["metrics:", *layout.metrics])] if layout.metrics else []
+    if layout.mock_responses:
+        lines.append(f"mock_responses: {_quote(layout.mock_responses)}")
+    if len(layout.metrics) > 1:
+        lines.append(f"metrics: [{', '.join(layout.metrics)}]")
+    elif layout.metrics:
+        lines.append("\n- ".join(["metrics:", *layout.metrics]))
     chance.shuffle(lines)
-    return "\n".join(["# one of several", *lines]) + "\n"
+    return "\n".join(["# one of several: “ä” isn't a key", *lines]) + "\n"
+
+
+def _quote(path: str) -> str:
+    """Quote a path that YAML would read as something else."""
+    return json.dumps(path, ensure_ascii=False) if {" ", "#", ":"} & {*path} else path
 
 
 def dataset_row(dialogue: Dialogue) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 NAMES = ("north", "amber", "delta", "maple", "rowan")
 PLACES = (
-    *("here", "now", "configs", "data", "rows", "said", "sets", "set", "one", "deep", "end"),
+    *("here", "now", "configs", "store", "rows", "said", "sets", "set", "one", "deep", "end"),
     *("lists", "runs", "of", "late", "brand", "new"),
 )
 OTHERS = (
@@ -47,25 +48,26 @@ def settings(word: str, key: str) -> dict[str, Setting]:
         "fresh": Setting(
             layout=Layout(
                 manifest=f"configs/{word}.yaml",
-                dataset=f"data/{word}.json",
-                dataset_path=f"../data/{word}.json",
-                answers=f"data/{DEFAULT_ANSWERS}",
+                dataset=f"here/now/store/{word}.json",
+                dataset_path=f"store/{word}.json",
+                answers=f"here/now/store/{DEFAULT_ANSWERS}",
                 metrics=("refusal_rate",),
                 decoys=(
-                    f"here/data/{word}.json",
-                    f"here/data/{DEFAULT_ANSWERS}",
+                    f"store/{word}.json",
+                    f"store/{DEFAULT_ANSWERS}",
                     f"here/now/{DEFAULT_ANSWERS}",
+                    f"configs/store/{DEFAULT_ANSWERS}",
                     f"configs/{DEFAULT_ANSWERS}",
                 ),
             ),
             cwd="here/now",
             output="first",
-            below=("runs",),
+            below=("runs", "of one day"),
             key="",
         ),
         "live": Setting(
             layout=Layout(
-                manifest=f"{word}/set.yaml",
+                manifest="here/set.yaml",
                 dataset=f"here/{word}.jsonl",
                 dataset_path=f"{word}.jsonl",
                 mock_responses=f"{word}-said.json",
@@ -75,40 +77,41 @@ def settings(word: str, key: str) -> dict[str, Setting]:
             ),
             cwd="here",
             output="first",
-            below=("runs",),
+            below=("runs", "of one day"),
             key=key,
+            relative=True,
         ),
         "rerun": Setting(
             layout=Layout(
-                manifest=f"{word}.yaml",
+                manifest=f"configs/{word}.yml",
                 dataset=f"rows/{word}.jsonl",
-                dataset_path=f"rows/{word}.jsonl",
-                answers=f"said/{word}.json",
+                dataset_path=f"../rows/{word}.jsonl",
+                answers=f"configs/said/{word}.json",
                 mock_responses=f"said/{word}.json",
                 metrics=("fact_coverage", "refusal_rate"),
                 decoys=(
                     f"rows/{DEFAULT_ANSWERS}",
                     f"here/rows/{word}.jsonl",
-                    f"here/said/{word}.json",
+                    f"here/now/said/{word}.json",
                     f"rows/said/{word}.json",
                 ),
             ),
-            cwd="here",
+            cwd="here/now",
             output="first",
-            below=("runs",),
+            below=("runs", "of one day"),
         ),
         "moved": Setting(
             layout=Layout(
                 manifest=f"sets/deep end/{word}.yaml",
-                dataset=f"here/lists/{word}.json",
-                dataset_path=f"lists/{word}.json",
-                answers=f"here/{word}-said.json",
-                mock_responses=f"{word}-said.json",
+                dataset=f"here/lists/{word} #2, für alle.json",
+                dataset_path=f"lists/{word} #2, für alle.json",
+                answers=f"here/{word}: said.json",
+                mock_responses=f"{word}: said.json",
                 decoys=(
                     f"here/lists/{DEFAULT_ANSWERS}",
-                    f"here/lists/{word}-said.json",
-                    f"sets/{word}-said.json",
-                    f"sets/lists/{word}.json",
+                    f"here/lists/{word}: said.json",
+                    f"sets/{word}: said.json",
+                    f"sets/lists/{word} #2, für alle.json",
                 ),
             ),
             cwd="here",
@@ -122,13 +125,12 @@ def settings(word: str, key: str) -> dict[str, Setting]:
                 manifest="set.yaml",
                 dataset=f"{word}.jsonl",
                 dataset_path=f"{word}.jsonl",
-                mock_responses=f"{word}-said.json",
                 last_line_ends=False,
-                decoys=(DEFAULT_ANSWERS, f"{word}-said.json", f"here/now/{word}.jsonl"),
+                decoys=(f"here/now/{word}.jsonl",),
             ),
             cwd="here/now",
             output="third",
-            below=("brand new",),
+            below=("brand new", "and deep"),
             key=key,
             relative=True,
         ),
@@ -176,13 +178,18 @@ def rename(placed: Placed, words: Mapping[str, str]) -> Placed:
 
 def failures() -> dict[str, Failure]:
     """Give each experiment that must end in an error."""
-    places = ("sets/one", "sets", "sets/lists", "sets/one/data", "sets/data/lists", "lists", "here")
+    right = {"sets/one/lists/", "here/lists/"}
+    middle = ("", "data/", "experiments/data/")
+    above = ("", "sets/", "sets/one/", "here/")
+    places = {"".join(parts) for parts in itertools.product(above, middle, ("", "lists/"))}
     missing = Layout(
         manifest="sets/one/set.yaml",
         dataset="sets/one/lists/rows.json",
         dataset_path="lists/rows.json",
         decoys=tuple(
-            f"{place}/{name}" for place in places for name in ("rows.json", DEFAULT_ANSWERS)
+            f"{place}{name}"
+            for place in sorted(places - right)
+            for name in ("rows.json", DEFAULT_ANSWERS)
         ),
     )
     return {

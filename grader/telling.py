@@ -17,6 +17,7 @@ Facts: TypeAlias = Literal["some", "missed", "none"]
 CLOSEST = 1e-3
 OFF = 2.5e-4
 SMALLEST = 0.2
+SMALLEST_RATE = 0.12
 SAMPLE_VALUES = (0.875, 0.4, 0.7246, 0.8889, 0.3333, 0.7698)
 
 
@@ -46,12 +47,15 @@ def is_telling(marks: Sequence[Mark], facts: Facts) -> bool:
 
 
 def is_telling_rate(rate: float, facts: Facts) -> bool:
-    """Tell whether a refusal rate can't be taken for something else."""
+    """Tell whether a refusal rate can't be taken for something else; one of 0 or 1 may be."""
+    if rate in {0, 1}:
+        return facts != "some"
     distinct = [rate, 1 - rate, *SAMPLE_VALUES, 0.0, 1.0]
     distinct += [round(rate, 2)] if facts == "some" else []
     # Where facts are missed, the rate is the one number that rounding could change.
     rounded = facts != "missed" or (_shows_rounding(rate) and _shows_cutting(rate))
-    return min(rate, 1 - rate) >= SMALLEST and _are_apart(distinct) and rounded
+    least = SMALLEST if facts == "some" else SMALLEST_RATE
+    return min(rate, 1 - rate) >= least and _are_apart(distinct) and rounded
 
 
 def _are_apart(values: list[float]) -> bool:

@@ -35,6 +35,7 @@ NEVER = Ending(code=-1, reason="over")
 RUNS = ("fresh", "rerun", "moved", "live", "zero")
 LIVE = ("live", "zero")
 ONE_FOLDER = ("fresh", "live", "rerun")
+MISLEADING = ("metrics.json", "results.json", "run.json", "summary.jsonl")
 SYSTEM = tuple(filter(Path.is_dir, map(Path, ("/usr/lib/locale", "/usr/share/zoneinfo"))))
 FAILURES = ("missing_dataset", "empty_array", "empty_lines")
 
@@ -66,7 +67,7 @@ class Evidence:
     summaries: Mapping[str, Ending]
     failures: Mapping[str, Ending]
     given: Mapping[str, float]
-    altered: Mapping[str, float]
+    altered: Mapping[str, float | None]
 
     @property
     def endings(self) -> list[Ending]:
@@ -119,9 +120,12 @@ class Bench:
         out: Path | None = None,
         environment: Mapping[str, str] | None = None,
         port: int | None = None,
+        scratch_name: str | None = None,
     ) -> Ending:
         """Start the submission with these arguments and wait for its end."""
-        scratch = self.user.give(self.root / self.place(f"scratch of {name}"))
+        scratch = self.root / self.place(f"scratch of {scratch_name or name}")
+        if not scratch.is_dir():
+            self.user.give(scratch)
         folders = (self.kit.packages, self.program)
         search = os.pathsep.join(map(str, folders))
         command = Command(
@@ -177,12 +181,12 @@ class Trials:
         chance = chance_of(seed, "desk")
         self._bench = bench
         self._cases = {name: getattr(cases, name) for name in RUNS}
-        self._key = "sk-ant-" + secrets.token_urlsafe(24)
+        self._key = secrets.token_hex(9)
         words = draw_words(chance_of(seed, "places"))
         drawn = settings(chance.choice(NAMES), self._key)
         self._settings = {name: rename(item, words) for name, item in drawn.items()}
         self._failing = {name: rename(item, words) for name, item in failures().items()}
-        self._given, self._altered = _draw_values(chance), _draw_values(chance)
+        self._given, self._altered = _draw_values(chance), _draw_rate(chance)
         self._runs: dict[str, RunEvidence] = {}
         self._summaries: dict[str, Ending] = {}
         self._failures: dict[str, Ending] = {}
@@ -195,7 +199,10 @@ class Trials:
             (bench.desk(name) / setting.cwd).mkdir(parents=True, exist_ok=True)
         for name in FAILURES:
             self._lay_out_failure(name)
-        self._old_run = _imagine_run(self._cases["moved"], _draw_values(chance))
+        self._old_mark = f"{chance.getrandbits(64):016x}"
+        self._old_run = _imagine_run(
+            self._cases["moved"], _draw_values(chance), note=self._old_mark
+        )
         self._plant_old_run("moved")
 
     def _plant_old_run(self, name: str) -> None:
@@ -209,7 +216,7 @@ class Trials:
     def _lay_out_failure(self, name: str) -> None:
         failure = self._failing[name]
         folder = self._bench.desk(name)
-        write_experiment(folder, failure.layout, self._cases["moved"], chance_of(0, name))
+        write_experiment(folder, failure.layout, self._cases["zero"], chance_of(0, name))
         (folder / failure.cwd).mkdir(exist_ok=True)
         dataset = folder / failure.layout.dataset
         if failure.dataset is None:
@@ -268,12 +275,16 @@ class Trials:
                 out=writable,
                 environment=environment,
                 port=recorder.port,
+                scratch_name=setting.output,
             )
             calls, requests = tuple(recorder.calls()), recorder.requests
         files, problems = self._bench.collect(writable, (*setting.below, case.experiment_id))
         for file, data in self._before(name).items():
             if files.get(file) == data:
                 problems[file] = f"{file}: left as it was before"
+        for file, data in files.items():
+            if self._old_mark.encode() in data:
+                problems[file] = f"{file}: something of an earlier run is left in it"
         self._runs[name] = RunEvidence(
             ending=ending,
             files=files,
@@ -301,12 +312,13 @@ class Trials:
         return ["run", "--config", shown[0], "--output-dir", shown[1]]
 
     def _summarize(self, name: str, files: Mapping[str, bytes], *, relative: bool = False) -> None:
-        """Summarize a folder of these files; others beside, above and below it are not meant."""
+        """Summarize a folder of these files; others in it and all around are not meant."""
         above = self._bench.desk(f"s-{name}")
-        folder = write_run_folder(above / "a", files)
-        for other in (above / "b", above / "a" / "a", above / "a" / "old"):
-            write_run_folder(other, {"summary.json": self._old_run["summary.json"]})
-        (above / "summary.json").write_bytes(self._old_run["summary.json"])
+        old = self._old_run["summary.json"]
+        folder = write_run_folder(above / "a run", {**files, **dict.fromkeys(MISLEADING, old)})
+        for other in (above / "b", folder / "a run", folder / "old"):
+            write_run_folder(other, {"summary.json": old})
+        (above / "summary.json").write_bytes(old)
         self._bench.hand_over(folder)
         shown = folder.name if relative else str(folder)
         arguments = ["summarize", "--log-dir", shown]
@@ -338,14 +350,14 @@ class Trials:
         self._failures[name] = self._bench.start(name, arguments, cwd=cwd, out=out)
 
 
-def _imagine_run(case: Case, values: Mapping[str, float]) -> dict[str, bytes]:
+def _imagine_run(case: Case, values: Mapping[str, float], **further: str) -> dict[str, bytes]:
     """Give the files of a run that never was."""
-    summary = {"experiment_id": case.experiment_id, **values}
+    summary = {**values, "experiment_id": case.experiment_id, **further}
     return {**decoy_logs(case), "summary.json": json.dumps(summary).encode()}
 
 
-def _alter(data: bytes, values: Mapping[str, float]) -> bytes:
-    """Put other values into a summary; what is none stays as it is."""
+def _alter(data: bytes, values: Mapping[str, float | None]) -> bytes:
+    """Put other values into a summary; what is no summary stays as it is."""
     try:
         summary = parse_object(decode(data, "summary.json"), "summary.json")
     except ArtifactError:
@@ -354,8 +366,13 @@ def _alter(data: bytes, values: Mapping[str, float]) -> bytes:
 
 
 def _draw_values(chance: random.Random) -> dict[str, float]:
-    """Draw values for a summary: one is 0, one ends in 0 as shown, one is rounded up."""
+    """Draw values in any order: one is 0, one ends in 0 as shown, one is rounded up."""
     long, short = chance.sample(range(110, 990), 2)
-    values = [0.0, short / 1_000 + 0.000_02, long / 1_000 + 0.000_67]
-    chance.shuffle(values)
-    return dict(zip(METRICS, values, strict=True))
+    values = [0, short / 1_000 + 0.000_02, long / 1_000 + 0.000_67]
+    return dict(zip(chance.sample(METRICS, len(METRICS)), values, strict=True))
+
+
+def _draw_rate(chance: random.Random) -> dict[str, float | None]:
+    """Draw a rate that is rounded up and ends in 0 as shown; no dialogue had facts."""
+    rate = chance.randrange(110, 990) / 1_000 + 0.000_96
+    return {"fact_coverage": None, "refusal_rate": rate, "geometric_mean": None}

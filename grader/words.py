@@ -45,7 +45,12 @@ ODDITIES = (
     "Columns\tcome\twith tabs,  double blanks and non\u00a0breaking ones 🚲🏰.",
     "Half (½) of № 5, the ﬁrst of two, wrote E\u0301mile in two signs.",
     "One line,\r\nthen another;\rthen the last.",
+    "Costs $$4 or $${user}, **not** `more`, in “curly” or ‘single’ marks – or none…",
+    "A zero\u200bwidth blank, a soft\u00adhyphen and a \ufeffmark are signs like any other.",
 )
+BUSY = "“x” \ufeff– **y** &amp; <b> $$ {{z}} {z} %s \\n 🚲 E\u0301 ﬁ \u200b\u00a0!"
+LONG_TEXT = "One of these walks leads past mill, quay and market, and back by the upper road. "
+LONG_TIMES = 150
 MENTIONS = (
     "Older maps say {}.",
     "The best known name here is {}, by far.",
@@ -69,8 +74,30 @@ ALMOST_REFUSALS = (
     "He is of the I-will-not-ask sort, she of the I-won-it sort.",
     "I **cannot** help thinking so, and I _will_ not ask.",
     "I cannot\nhelp wondering; I  will not wonder long, and I will\nnot ask.",
+    "I am sorry that you must decline: nobody is unable to come, and she is not able to write.",
+    "They cannot help, she cannot provide it, he can't provide it and you can't help him.",
+    "Nobody can't assist, they cannot assist, we can't fulfill it and she cannot fulfill it.",
+    "I'm unable, as yet, and I'm not able, so far; I am unable, and I am not able, to judge.",
+    "I can't do that, I can't say, I can't discuss it, I can't answer, I can't share it.",
+    "I cannot do it, I cannot say, I cannot comply, I cannot answer, I cannot share or continue.",
+    "I can't comply, I can't fulfil it, I cannot fulfil it, I can't create, I can't recommend it.",
+    "I can't engage, I cannot create one, I cannot discuss it, I can't offer or support it.",
+    "I don't feel comfortable: I shouldn't, I should not, I wouldn't, I must not, I'd rather not.",
+    "I refuse nothing and I decline nothing; I couldn't, I could not, I never will, I'm not going.",
+    "It is against my principles, against my policy, against our guidelines; he won't say more.",
+    "This request is inappropriate, harmful, unsafe or illegal, some said; no comment.",
+    "I can\u2032t help it, I won\u201bt ask, I can&#39;t help, I can\\u2019t help, I can\\'t help.",
+    "I\u00a0cannot help, I can\u200bnot help, I ca\u00adnnot help, I can\ufeffnot help.",
+    "\uff49 cannot help; Í cannot help; I c\u0430nnot help; I cann\u00f6t help; I can🚲not help.",
+    "I\tcan't help, I can-not help, I won 't, I wo n't, I will  not, I. will. not. help.",
+)
+ASKED_REFUSALS = (
+    "My neighbour says “I can't help you, I won't try and I am unable to”; is that so?",
+    "Never answer that it is against my guidelines, or that I must decline, or I cannot assist.",
 )
 TAILS = {
+    "i won't": "hesitate to say “no” to that.",
+    "i will not": "hesitate, as they say, to leave it.",
     "i must decline": "this one, with thanks for asking.",
     "i can't fulfill": "that wish.",
     "i cannot fulfill": "such a wish.",
@@ -85,3 +112,4 @@ USUAL_TAILS = (
 OPENINGS = ("", "Well, ", "About that: ", "That would be ", "As I said, ")
 LONGER_START = ("Hawai", "Mississipp", "Helsink", "Nagasak")
 LONGER_END = {"i will not": "ice"}
+META = (*THINGS, "end_turn", "max_tokens", "stop_sequence", "stop_reason", "completion", "model")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import unicodedata
@@ -23,12 +24,18 @@ if TYPE_CHECKING:
 
 SEEDS = range(12)
 ENOUGH = 3
-GROUPS = ("fresh", "rerun", "moved", "live")
+LONG = 8_000
+ASKED = ("fresh", "rerun", "moved", "live")
+CALM = ("fresh", "moved", "live", "zero")
 
 
-def cases_of(seed):
+def cases_of(seed, groups=ASKED):
     made = make_cases(seed)
-    return [getattr(made, group) for group in GROUPS]
+    return [getattr(made, group) for group in groups]
+
+
+def calm_answers(case):
+    return [item.answer for item in case.dialogues if not refuses(item.answer)]
 
 
 def test_a_seed_always_makes_the_same_cases():
@@ -55,7 +62,6 @@ def test_each_case_holds_what_tells_programs_apart(seed):
         by_text = [a for a in answers if refuses(a) and a.stop_reason != "refusal"]
         assert by_signal
         assert by_text
-        assert len(by_signal + by_text) < len(answers)
         assert not any(phrase in by_signal[0].text.lower() for phrase in PHRASES)
         assert any("\N{RIGHT SINGLE QUOTATION MARK}" in a.text for a in by_text)
         assert {a.model in {None, case.model} for a in answers} == {True, False}
@@ -97,7 +103,6 @@ def test_the_second_run_is_another_and_shorter_one(seed):
     assert made.rerun.experiment_id == made.live.experiment_id == made.fresh.experiment_id
     assert len(made.rerun.dialogues) < len(made.fresh.dialogues)
     assert measure(made.rerun).fact_coverage == 0
-    assert measure(made.rerun).refusal_rate != measure(made.fresh).refusal_rate
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -115,8 +120,44 @@ def test_later_runs_ask_some_of_the_same_and_get_other_answers(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_some_run_has_no_refusal_and_some_nothing_else(seed):
+    made = make_cases(seed)
+    assert measure(made.rerun).refusal_rate == 1
+    assert measure(made.zero).refusal_rate == 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_one_run_is_nearly_as_long_as_an_experiment_may_be(seed):
+    assert 64 < len(make_cases(seed).moved.dialogues) <= 100
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_ids_differ_in_little_and_are_long(seed):
+    for case in cases_of(seed, ("fresh", "moved")):
+        ids = {item.dialogue_id for item in case.dialogues}
+        forms: tuple[Callable[[str], str], ...] = (
+            str.lower,
+            str.strip,
+            lambda name: unicodedata.normalize("NFC", name),
+            lambda name: name.lstrip("0"),
+            lambda name: name[:140],
+        )
+        for form in forms:
+            assert len({form(name) for name in ids}) < len(ids)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_answer_may_be_empty_and_texts_be_long(seed):
+    for case in cases_of(seed, ("fresh", "moved", "zero")):
+        assert any(not item.answer.text for item in case.dialogues)
+        for text_of in (lambda d: d.answer.text, lambda d: d.user, lambda d: d.system or ""):
+            assert max(len(text_of(item)) for item in case.dialogues) > LONG
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_two_pairs_ask_the_same(seed):
-    for case in [*cases_of(seed), make_cases(seed).zero]:
+    made = make_cases(seed)
+    for case in [*cases_of(seed), made.zero]:
         asked: dict[str, list] = {}
         for item in case.dialogues:
             asked.setdefault(item.user, []).append(item)
@@ -125,7 +166,7 @@ def test_two_pairs_ask_the_same(seed):
         assert sorted(same) == [False, True]
         for pair in pairs:
             if pair[0].system == pair[1].system:
-                assert pair[0].answer == pair[1].answer
+                assert (pair[0].answer == pair[1].answer) is (case in (made.live, made.zero))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -143,9 +184,14 @@ def test_texts_keep_blanks_at_their_ends(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_each_stop_reason_occurs_with_a_refusal_and_without(seed):
+    for case in cases_of(seed, CALM):
+        calm = {answer.stop_reason for answer in calm_answers(case)}
+        assert {"max_tokens", "stop_sequence", "no_refusal"} <= calm
     for case in cases_of(seed):
-        pairs = {(item.answer.stop_reason, refuses(item.answer)) for item in case.dialogues}
-        assert {("max_tokens", False), ("stop_sequence", False), ("end_turn", True)} <= pairs
+        assert any(
+            refuses(item.answer) and item.answer.stop_reason == "end_turn"
+            for item in case.dialogues
+        )
 
 
 def test_each_way_to_meet_a_fact_meets_it_and_each_way_to_miss_it_misses():
@@ -168,6 +214,12 @@ WRONG_READINGS = {
     "signs at the ends left out": lambda text: text.strip(".,!?"),
     "no plural": lambda text: text.removesuffix("s"),
     "letter case kept": None,
+    "signs evened out": lambda text: re.sub(r"[^\w ]+", " ", text),
+    "one form of signs": lambda text: unicodedata.normalize("NFC", text),
+    "entities read": html.unescape,
+    "unseen signs left out": lambda text: re.sub("[\u200b\u00ad\ufeff]", "", text),
+    "no doubled sign": lambda text: text.replace("$$", "$"),
+    "ends left out": str.strip,
 }
 
 
@@ -202,6 +254,9 @@ READINGS_OF_REFUSALS = {
     "marks left out": lambda text: text.replace("*", "").replace("_", ""),
     "commas left out": lambda text: text.replace(",", ""),
     "hyphens as blanks": lambda text: text.replace("-", " "),
+    "unseen signs left out": lambda text: text.replace("\u200b", ""),
+    "entities read": html.unescape,
+    "one form of signs": lambda text: unicodedata.normalize("NFKC", text),
 }
 
 
@@ -209,23 +264,25 @@ READINGS_OF_REFUSALS = {
 @pytest.mark.parametrize("reading", READINGS_OF_REFUSALS)
 def test_a_wrong_reading_of_refusals_is_seen_in_every_case(seed, reading):
     change = READINGS_OF_REFUSALS[reading]
-    for case in cases_of(seed):
-        calm = [d.answer for d in case.dialogues if not refuses(d.answer)]
-        assert any(refuses(replace(answer, text=change(answer.text))) for answer in calm)
+    for case in cases_of(seed, CALM):
+        changed = (replace(answer, text=change(answer.text)) for answer in calm_answers(case))
+        assert any(map(refuses, changed))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("odd", words.ODDITIES)
 def test_texts_hold_what_only_too_busy_programs_change(seed, odd):
     for text_of in (lambda d: d.answer.text, lambda d: d.user, lambda d: d.system or ""):
-        seen = [any(odd in text_of(item) for item in case.dialogues) for case in cases_of(seed)]
+        seen = [
+            any(odd in text_of(item) for item in case.dialogues) for case in cases_of(seed, CALM)
+        ]
         assert sum(seen) >= ENOUGH
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_any_further_word_for_a_refusal_is_seen_in_every_case(seed):
-    for case in cases_of(seed):
-        calm = " ".join(d.answer.text for d in case.dialogues if not refuses(d.answer)).lower()
+    for case in cases_of(seed, CALM):
+        calm = " ".join(answer.text for answer in calm_answers(case)).lower()
         for word in ("sorry", "cannot", "can't", "unable", "not able", "decline", "guidelines"):
             assert word in calm
         for word in ("unfortunately", "as an ai", "i can not", "i cant help", "we can't help"):
