@@ -35,8 +35,9 @@ class Layout:
     decoys: tuple[str, ...] = ()
 
     def is_dataset(self, name: str) -> bool:
-        """Tell whether a decoy is a dataset, by its name."""
-        return name.rpartition("/")[2] == self.dataset.rpartition("/")[2]
+        """Tell whether a decoy is a dataset, by its name without the suffix."""
+        own, other = (path.rpartition("/")[2].partition(".")[0] for path in (self.dataset, name))
+        return own == other
 
 
 def write_experiment(desk: Path, layout: Layout, case: Case, chance: random.Random) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 HITS = (
     *("plain", "cased", "mixed", "accented", "first", "second", "last_of_four", "both"),
     *("inside", "within", "quoted", "signed", "grouped", "at_the_end", "at_the_very_end"),
-    *("spread", "busy"),
+    *("spread", "busy", "numbered", "echoed", "retold", "denied", "short"),
 )
 MISSES = (
     *("asked", "told", "apart", "elsewhere", "digits", "folded", "foreign", "plural"),

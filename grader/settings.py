@@ -62,7 +62,7 @@ def settings(word: str, key: str) -> dict[str, Setting]:
             ),
             cwd="here/now",
             output="first",
-            below=("runs", "of one day"),
+            below=("runs", "of one Day"),
             key="",
         ),
         "live": Setting(
@@ -77,7 +77,7 @@ def settings(word: str, key: str) -> dict[str, Setting]:
             ),
             cwd="here",
             output="first",
-            below=("runs", "of one day"),
+            below=("runs", "of one Day"),
             key=key,
             relative=True,
         ),
@@ -98,7 +98,7 @@ def settings(word: str, key: str) -> dict[str, Setting]:
             ),
             cwd="here/now",
             output="first",
-            below=("runs", "of one day"),
+            below=("runs", "of one Day"),
         ),
         "moved": Setting(
             layout=Layout(
@@ -130,7 +130,7 @@ def settings(word: str, key: str) -> dict[str, Setting]:
             ),
             cwd="here/now",
             output="third",
-            below=("brand new", "and deep"),
+            below=("brand new", "And deep"),
             key=key,
             relative=True,
         ),
@@ -188,8 +188,8 @@ def failures() -> dict[str, Failure]:
         dataset_path="lists/rows.json",
         decoys=tuple(
             f"{place}{name}"
-            for place in sorted(places - right)
-            for name in ("rows.json", DEFAULT_ANSWERS)
+            for place in sorted(places)
+            for name in (DEFAULT_ANSWERS, "rows.jsonl" if place in right else "rows.json")
         ),
     )
     return {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from grader.artifacts import decode, parse_object, read_file
 from grader.box import Command, Ending
 from grader.cases import chance_of
-from grader.desk import decoy_logs, write_experiment, write_run_folder
+from grader.desk import DEFAULT_ANSWERS, decoy_logs, decoy_text, write_experiment, write_run_folder
 from grader.errors import ArtifactError
 from grader.recorder import Call, Recorder
 from grader.settings import NAMES, draw_words, failures, rename, settings
@@ -344,6 +344,11 @@ class Trials:
         failure = self._failing[name]
         folder = self._bench.desk(name)
         out = self._bench.output(name)
+        if failure.dataset is None:  # nor is it to be looked for here
+            decoy = out / failure.layout.dataset_path
+            decoy.parent.mkdir(exist_ok=True)
+            for path in (decoy, decoy.with_name(DEFAULT_ANSWERS)):
+                path.write_text(decoy_text(path.name, failure.layout, self._cases["zero"]))
         manifest = str(folder / failure.layout.manifest)
         arguments = ["run", "--config", manifest, "--output-dir", str(out)]
         cwd = folder / failure.cwd

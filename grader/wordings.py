@@ -25,7 +25,14 @@ RESPELT = (
     *(("&amp;", "&"), ("<", "&lt;"), ("\\\\", "\\"), ("½", "1/2"), ("8", "eight"), ("7.0", "7")),
     *(("07", "7"), ("1 000", "1000"), ("1.5", "1,5"), ("ž", "z"), ("ø", "o"), ("ж", "zh")),
     *(("colour", "color"), ("ing", "ed"), ("kk", "k"), ("rk", "kr"), ("\r\nx", "\nx")),
-    *(("$$x", "$x"), ("{{x", "{x"), ("**x**", "x"), ("%%x", "%x"), ("<b>x</b>", "x")),
+    *(
+        ("$$x", "$x"),
+        ("{{x", "{x"),
+        ("**x**", "x"),
+        ("%%x", "%x"),
+        (" %x", "%x"),
+        ("<b>x</b>", "x"),
+    ),
 )
 
 
@@ -119,6 +126,9 @@ def word_fact(way: str, names: Names, chance: random.Random) -> Worded:
         "quoted": ((f"{name}s{CURLY} gate",), f"{name}s{CURLY} gate"),
         "signed": ((f"{name} (no. {number}+)",), f"{name} (no. {number}+)"),
         "grouped": ((number,), number),
+        "numbered": ((f"{rest:03}",), f"1{rest:03}7"),
+        "denied": ((name,), f"not {name}, no {name}, and never {name}"),
+        "short": ((sign := chance.choice(words.SHORT),), f"{name} {sign.lower()}"),
         "spread": ((spread,), spread.swapcase()),
         "busy": ((f"{name} {words.BUSY}",), f"{name.swapcase()} {words.BUSY}"),
         # Missed, if only by a letter, a sign or a blank:
@@ -149,6 +159,8 @@ def word_fact(way: str, names: Names, chance: random.Random) -> Worded:
         return Worded(wordings=wordings, answer=mention(said))
     return {
         "at_the_end": Worded(wordings=(name,), ending=f"In a word: {name}"),
+        "echoed": Worded(wordings=(name,), answer=mention(name), asked=f"Is it {name}?"),
+        "retold": Worded(wordings=(name,), answer=mention(name), told=f"It may be {name}."),
         "at_the_very_end": Worded(wordings=(f"{name} \n",), ending=f"In short: {name} \n"),
         "asked": Worded(wordings=(name,), asked=f"Mention {name} if it matters."),
         "told": Worded(wordings=(name,), told=f"The reader knows {name}."),

@@ -23,6 +23,7 @@ FURTHER_REASONS = ("no_refusal", "model_context_window_exceeded")
 LONG = 3
 LONGEST = 7  # rerun has fewer: its files are the shorter ones
 PAIRS = 2
+ASKING = {"asked", "told", "echoed", "retold"}
 ODD_TEXTS = 5
 
 
@@ -112,7 +113,7 @@ def _add_refusals(drafts: Sequence[Draft], texts: Sequence[Texts], chance: rando
         said += words.LONGER_END.get(phrase, "")
         tail = words.TAILS.get(phrase) or chance.choice(words.USUAL_TAILS)
         sentence = f"{chance.choice(words.OPENINGS)}{said} {tail}"
-        sentence = f'"{sentence}"' if number == 1 else sentence
+        sentence = {1: f'"{sentence}"', 2: f"“{sentence}”"}.get(number, sentence)
         if number == 0:
             text.end(sentence, far=True)
         else:
@@ -213,6 +214,6 @@ def _make_twins(dialogues: list[Dialogue], drafts: Sequence[Draft], *, live: boo
     first, last = dialogues[-2:]
     answer = first.answer if live else last.answer
     dialogues[-1] = replace(last, user=first.user, system=first.system, answer=answer)
-    second = next(n for n in range(2, len(drafts)) if not {"asked", "told"} & {*drafts[n].ways})
+    second = next(n for n in range(2, len(drafts)) if not ASKING & {*drafts[n].ways})
     system = None if dialogues[0].system else dialogues[1].system
     dialogues[second] = replace(dialogues[second], user=dialogues[0].user, system=system)
