@@ -9,7 +9,7 @@ SYLLABLES = (
     "ba", "kul", "fe", "dor", "hi", "mas", "qua", "lep", "yo", "tri", "wen", "cas", "ju", "bel",
 )  # fmt: skip
 ACCENTED = ("ä", "é", "ö", "ñ", "ø", "č", "ü", "å", "ж", "ш", "я", "л")
-SHORT = ("Ω", "Ψ", "Ξ", "Ж", "Φ")
+SHORT = "ΓΔΘΛΞΠΦΨΩБДЖЗИЛФЦЧШЩЫЭЮЯ"
 FOREIGN = ("мель", "баш", "ярма", "гор", "ница", "река", "соль", "тень", "кузня", "порт")
 NAMES = ("quarry", "lantern", "meadow", "harbour", "thicket", "glacier", "orchard", "viaduct")
 THINGS = ("basalt", "cobalt", "juniper", "saffron", "marble", "walnut", "copper", "linen")
