@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from grader.artifacts import decode, is_number, parse_lines, parse_object
 from grader.errors import ArtifactError
-from grader.oracle import measure
+from grader.oracle import Measures, measure
 from grader.recorder import PATH, find_dialogue, text_of, texts_of_messages, user_text
 from grader.trials import ARTIFACTS, FAILURES, LIVE, METRICS, NEVER, RUNS, RunEvidence
 
@@ -53,6 +53,11 @@ class Run:
         """Give the summary."""
         summary: dict[str, Any] = self._content("summary.json")
         return summary
+
+    @cached_property
+    def measures(self) -> Measures:
+        """Compute the three numbers that are right."""
+        return measure(self.case)
 
     def _content(self, name: str) -> Any:  # noqa: ANN401 -- lines or an object
         content = self._contents[name]
@@ -194,7 +199,7 @@ def _experiment_id(run: Run) -> None:
 def _metric(name: str) -> Callable[[Run], None]:
     def check(run: Run) -> None:
         summary = run.summary()
-        want = getattr(measure(run.case), name)
+        want = getattr(run.measures, name)
         if name not in summary:
             raise ArtifactError(f"summary.json: {name} is missing")
         got = summary[name]

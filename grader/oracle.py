@@ -80,7 +80,8 @@ def refuses(answer: Answer) -> bool:
 
 def found(wordings: Sequence[str], text: str) -> bool:
     """Tell whether a fact stands in a text in any of its wordings."""
-    return any(wording.lower() in text.lower() for wording in wordings)
+    lower = text.lower()
+    return any(wording.lower() in lower for wording in wordings)
 
 
 def average(values: Sequence[float]) -> float | None:
