@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MAX_PROBLEMS = 20
 """Problems of one dataset that are told; the rest is counted."""
 
+_KNOWN = frozenset({"dialogue_id", "system", "user", "turns", "required_facts", "_place"})
 _LIST_COLUMNS = ("turns", "required_facts", "tags")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _write_json = documents.open_encoder()
@@ -115,16 +116,15 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 def _dialogue(row: Row, path: Path, position: int) -> Dialogue:
     values = row.values
-    known = ("dialogue_id", "system", "user", "turns", "required_facts", "_place")
     return Dialogue(
         dialogue_id=values["dialogue_id"],
         system=values.get("system"),
         turns=tuple(values["turns"]) if "turns" in values else (values["user"],),
-        required_facts=tuple(parse_fact(fact) for fact in values.get("required_facts", ())),
+        required_facts=tuple(map(parse_fact, values.get("required_facts", ()))),
         file=path,
         line=row.line,
         position=position,
-        extra={key: value for key, value in values.items() if key not in known},
+        extra={key: value for key, value in values.items() if key not in _KNOWN},
     )
 
 

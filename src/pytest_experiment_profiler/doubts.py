@@ -50,9 +50,8 @@ class Doubts:
 
 def _find_kinds(values: Mapping[str, Any]) -> Iterator[str]:
     facts = values.get("required_facts", ())
-    forms = [fact for fact in facts if isinstance(fact, dict)]
     wanted = [word for fact in facts for word in _wordings(fact)]
-    if facts and len(forms) == len(facts) and all("none_of" in fact for fact in forms):
+    if facts and not wanted and all("none_of" in fact for fact in facts):
         yield "silence"
     if max(map(len, wanted), default=0) > LONG_FACT:
         yield "sentence"

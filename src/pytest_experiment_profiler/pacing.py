@@ -8,13 +8,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_experiment_profiler.errors import ClientError, Scope, say_error
 from pytest_experiment_profiler.experiment import Attempt, Failure, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
 MAX_ATTEMPTS = 8
 BACKOFF_S = 0.5
@@ -138,14 +138,8 @@ async def _try(
 ) -> tuple[Reply | None, ClientError | None]:
     """Make one attempt; whatever fails becomes the error that is returned."""
     try:
-        steps = attempt().__await__()
-        try:
-            first = next(steps)
-        except StopIteration as done:  # answered without waiting, so without a clock
-            reply = done.value
-        else:
-            async with asyncio.timeout(left_s):
-                reply = await _Rest(first, steps)
+        async with asyncio.timeout(left_s):
+            reply = await attempt()
         fault = _find_fault(reply)
         if fault is not None:
             return None, ClientError(fault, kind="TypeError")
@@ -163,27 +157,6 @@ async def _try(
     except BaseException as error:  # noqa: BLE001 -- a client is the user's code; it is recorded
         return None, ClientError(say_error(error), kind=type(error).__name__)
     return _name_with_text(reply), None
-
-
-class _Rest:
-    """What is left of an awaitable that was begun: what it waits for first, then its steps."""
-
-    def __init__(self, first: Any, steps: Generator[Any, Any, Reply]) -> None:  # noqa: ANN401
-        self._ahead = [first]
-        self._steps = steps
-        self.throw, self.close = steps.throw, steps.close
-
-    def __await__(self) -> Generator[Any, Any, Reply]:
-        return self
-
-    def __iter__(self) -> _Rest:
-        return self
-
-    def __next__(self) -> Any:  # noqa: ANN401 -- what the event loop is told to wait for
-        return self._ahead.pop() if self._ahead else next(self._steps)
-
-    def send(self, value: object) -> Any:  # noqa: ANN401 -- as above
-        return self._steps.send(value)
 
 
 def _name_with_text(reply: Reply) -> Reply:
