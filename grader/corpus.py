@@ -8,11 +8,14 @@ import shutil
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from grader.errors import GraderError
 from grader.patch import apply_patch
 from grader.places import FIXTURES, GRADER, REFERENCE, REPOSITORY, STARTER
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 Kind: TypeAlias = Literal["starter", "reference", "alternative", "mutant", "cheat"]
 SPARSE_BYTES = 1 << 40
@@ -20,7 +23,10 @@ SPARSE_BYTES = 1 << 40
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Member:
-    """One submission of the corpus: what it must get, and why it is there."""
+    """One submission of the corpus: what it must get, and why it is there.
+
+    `kills` are the checks that fail it; of some joined by "|" at least one does.
+    """
 
     name: str
     kind: Kind
@@ -35,6 +41,10 @@ class Member:
     def is_right(self) -> bool:
         """Tell whether it must pass."""
         return self.kind in {"reference", "alternative"}
+
+    def survived(self, failed: Collection[str]) -> list[str]:
+        """List the checks that should fail it and are not among those that `failed`."""
+        return [kill for kill in self.kills if set(kill.split("|")).isdisjoint(failed)]
 
 
 def members() -> list[Member]:

@@ -164,7 +164,7 @@ def findings(report: Report) -> list[Finding]:
                     detail=" ".join(item.damage),
                 )
             )
-        missed = set(member.kills) - set(item.failed)
+        missed = member.survived(item.failed)
         if member.kind == "mutant" and missed:
             found.append(
                 Finding(

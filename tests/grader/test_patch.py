@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from grader.corpus import members, mutant_header
+from grader.corpus import Member, members, mutant_header
 from grader.errors import GraderError
 from grader.patch import apply_patch
 
@@ -54,3 +56,9 @@ def test_every_mutant_says_what_it_breaks_and_what_kills_it():
         if member.kind == "mutant":
             said = (member.base, member.why, member.breaks, member.kills)
             assert all(said), member.name
+
+
+def test_of_several_checks_one_may_fail_a_mutant():
+    member = Member(name="m", kind="mutant", source=Path(), kills=("a.run|b.run", "c.run"))
+    assert member.survived({"b.run"}) == ["c.run"]
+    assert member.survived({"a.run", "c.run"}) == []
