@@ -11,6 +11,7 @@ from grader.errors import GraderError
 from grader.grade import Options, grade
 from grader.isolation import Level
 from grader.places import cores
+from grader.room import open_room
 from grader.verdict import EXIT_CODES, Feedback, forget_verdict, write_verdict
 from grader.workspace import build_workspace
 
@@ -79,6 +80,7 @@ def options_of(parsed: argparse.Namespace) -> Options:
 def _grade(parsed: argparse.Namespace) -> int:
     if parsed.json:
         forget_verdict(parsed.json)
+    open_room()
     verdict = grade(parsed.submission, options_of(parsed))
     if parsed.json:
         write_verdict(verdict, parsed.json)
@@ -111,6 +113,7 @@ def _quality(parsed: argparse.Namespace) -> int:
         table,
     )
 
+    open_room()
     report = measure(QUICK if parsed.quick else FULL, parsed.workers)
     found = findings(report)
     text = table(report) + "\n"
