@@ -25,7 +25,7 @@ def open_room() -> None:
     cache = cache_folder() if os.getuid() == 0 else None
     if cache is None:
         return
-    place = cache / "room"
+    place = cache.with_name("xp-room")
     place.mkdir(mode=0o755, exist_ok=True)
     libc = ctypes.CDLL(None)
     if libc.unshare(CLONE_NEWNS) or _mount(libc, None, b"/", MS_REC | MS_PRIVATE, None):

@@ -13,7 +13,7 @@ import pytest
 from grader.corpus import members, write_member
 from grader.grade import Options, grade
 
-SHARE = {"mutant": 20, "cheat": 14, "alternative": 5}
+SHARE = {"mutant": 30, "cheat": 19, "alternative": 6}
 SEED = 11
 
 
