@@ -1,7 +1,7 @@
 """Names of this package's modules go in; where Python alone would find them comes out.
 
 pytest rewrites the assertions of all modules of an installed plugin. Ours need it not, and it takes
-30 ms of a run where pytest may keep its byte code, 250 where it may not.
+25 ms of a run where pytest may keep its byte code, 160 where it may not.
 """
 
 from __future__ import annotations
