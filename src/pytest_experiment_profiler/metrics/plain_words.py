@@ -72,7 +72,7 @@ def split_lines(lines: Sequence[str]) -> list[list[str]]:
         if not text.isascii():
             bare = _MARKS.sub("", unicodedata.normalize("NFKD", text)).translate(_STROKES)
             text = unicodedata.normalize("NFC", bare)
-    if True in map(text.__contains__, _SLOPPY) or _IM.search(text):
+    if any(map(text.__contains__, _SLOPPY)) or _IM.search(text):
         text = _CONTRACTION.sub(_expanded, text)
     return [_split(line) for line in text.split("\n")] if lines else []
 
