@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from itertools import accumulate, compress
 from operator import add
 from string import ascii_letters, ascii_lowercase, ascii_uppercase, digits
@@ -41,7 +41,7 @@ _CONTRACTED = {"'s ": "   "} | {f"'{end} ": f" {end} " for end in ("t", "re", "l
 _RENAMED = SAME | dict.fromkeys(("a", "an", "the", "per"), "") | {"A": "a"}
 _FEW = 6
 _SHORTEST_STEM = 3
-_LONGEST_CACHED, _MOST_CACHED = 40, 16384
+_LONGEST_CACHED = 40
 
 
 @cache
@@ -79,13 +79,17 @@ class Tokens:
 
     def _name_pieces(self) -> list[str]:
         """Tell what each piece goes by; one that counts for nothing has no name."""
-        names = list(map(_NAMES.__getitem__, self._pieces))
+        rename = _RENAMED.get
+        names = [_name(one) if one[-1:] == "s" else rename(one, one) for one in self._pieces]
         for first, last in self._regions():
             start = self._ends[first - 1] + 1 if first else 0
             tokens = scan(self.folded.text, start, self._ends[last - 1])
             self._scanned.append(((first, last), tokens))
         scanned = (
-            [_name(key) if "." in key else _NAMES[key] for key, _, _ in tokens]
+            [
+                _name(key) if key[-1] == "s" or "." in key else rename(key, key)
+                for key, _, _ in tokens
+            ]
             for _, tokens in self._scanned
         )
         return self._splice(names, scanned)
@@ -160,24 +164,10 @@ class Tokens:
                     yield place, place + 1
 
 
-class _Names(dict[str, str]):
-    """The names of words, looked up without a call where a word was met before."""
-
-    def __missing__(self, word: str) -> str:
-        name = _name(word) if word[-1:] == "s" else _RENAMED.get(word, word)
-        if len(word) <= _LONGEST_CACHED:
-            if len(self) >= _MOST_CACHED:
-                self.clear()
-            self[word] = name
-        return name
-
-
-_NAMES = _Names()
-
-
-def _name(word: str) -> str:
+@lru_cache(maxsize=65536)
+def _name_short(word: str) -> str:
     """Give the name that a word goes by: its abbreviation, unit or singular; "" for none."""
-    if word[0] == "#" or len(word) > _LONGEST_CACHED:
+    if word[0] == "#":
         return word
     if word in _RENAMED:
         return _RENAMED[word]
@@ -187,3 +177,7 @@ def _name(word: str) -> str:
     if word.endswith("ies") and len(word) > len("dies"):
         return f"{word[:-3]}y"
     return word[:-2] if word.endswith(("ches", "shes", "sses", "xes", "zes")) else word[:-1]
+
+
+def _name(word: str) -> str:
+    return _name_short(word) if len(word) <= _LONGEST_CACHED else word
