@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from grader.bench import Bench
 from grader.cases import make_cases
 from grader.checks import CHECK_IDS, judge
 from grader.errors import SubmissionError
@@ -22,7 +23,7 @@ from grader.kit import prepare_kit
 from grader.places import PROMPT, SAMPLE, STARTER, cores
 from grader.scratch import Scratch, sweep
 from grader.stage import stage_submission
-from grader.trials import LIVE, Bench, Trials
+from grader.trials import LIVE, Trials
 from grader.user import BoxUser
 from grader.verdict import Isolation, Verdict, explain, group_results, passed
 from grader.workspace import utility_files
