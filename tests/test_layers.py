@@ -46,6 +46,7 @@ HOMES = {
     "aiohttp": "clients/anthropic",
     "rich": "reports/",
     "genai_prices": "pricing",
+    "orjson": "runlog",
     "pluggy": "hooks",
     "xdist": "distribution",
 }

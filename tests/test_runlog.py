@@ -45,8 +45,6 @@ def test_text_is_readable_in_the_file():
 @pytest.mark.parametrize(
     ("value", "kept"),
     [
-        (float("nan"), "nan"),
-        (float("-inf"), "-inf"),
         (Decimal("0.10"), "0.10"),
         ({1: {2}}, {"1": "{2}"}),
         ((1, b"x"), [1, "b'x'"]),
@@ -57,6 +55,12 @@ def test_text_is_readable_in_the_file():
 def test_what_has_no_json_form_is_kept_as_its_text(value, kept):
     line = encode({"metadata": value, "odd": object()})
     assert json.loads(line)["metadata"] == kept
+
+
+@pytest.mark.parametrize("odd", [{}, {"odd": object()}], ids=["plain", "beside what has no form"])
+def test_a_number_that_is_not_finite_is_nothing(odd):
+    line = encode({"metadata": [float("nan"), float("-inf"), 1.0], **odd})
+    assert json.loads(line)["metadata"] == [None, None, 1.0]
 
 
 def test_a_value_that_holds_itself_is_no_reason_to_lose_an_answer():

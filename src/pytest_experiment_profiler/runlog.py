@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_experiment_profiler.documents import open_encoder
+import orjson
+
 from pytest_experiment_profiler.errors import RunFolderError
 from pytest_experiment_profiler.records import (
     Record,
@@ -31,7 +32,9 @@ REDACTED = "[redacted]"
 MAX_DEPTH = 30
 """How deep metadata may nest; what is deeper is left out."""
 
-_write_json = open_encoder()
+_OPTIONS = (
+    orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+)
 _DERIVED = ("dialogues", "scores")
 _LOGS = (*_DERIVED, "requests", "responses")
 
@@ -52,12 +55,13 @@ class Rank(NamedTuple):
 def encode(values: Mapping[str, Any]) -> bytes:
     """Write one JSON line as UTF-8.
 
-    Text that UTF-8 can't hold is escaped, and what has no JSON form, which only a client of the
-    user's can bring in, stands there as its text: no answer is lost over it.
+    Text that UTF-8 can't hold is escaped, a number that isn't finite is null, and what else has no
+    JSON form, which only a client of the user's can bring in, stands there as its text: no answer
+    is lost over it.
     """
     try:
-        return f"{_write_json(values)}\n".encode()
-    except (TypeError, ValueError, RecursionError):
+        return orjson.dumps(values, option=_OPTIONS)
+    except TypeError:
         return (json.dumps(_plain(values), allow_nan=False) + "\n").encode()
 
 
@@ -69,7 +73,7 @@ def _plain(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 -- anything a cli
     if isinstance(value, list | tuple):
         return [_plain(item, depth + 1) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+        return None
     return value if isinstance(value, str | int | float | None) else str(value)
 
 
