@@ -24,24 +24,19 @@ _LAST = "\U0010ffff"
 
 
 class Answer:
-    """A text prepared for many look-ups; each index is made when first asked for."""
+    """A text and its words and numbers; each index is made when first asked for."""
 
     def __init__(self, text: str) -> None:
         """Take the text as it came."""
         self.text = text
+        self.tokens = Tokens(text)
         self._alike: dict[tuple[str, Likeness | None], list[int]] = {}
-
-    @cached_property
-    def tokens(self) -> Tokens:
-        """The words and numbers."""
-        return Tokens(self.text)
 
     @cached_property
     def _numbers(self) -> tuple[list[int], list[int]]:
         tokens = self.tokens
-        numbers = [place for place, key in enumerate(tokens.keys) if is_number(key)]
-        starts = sorted(tokens.starts[place] for place in numbers)
-        return starts, sorted(tokens.ends[place] for place in numbers)
+        numbers = [tokens.span(at) for at, key in enumerate(tokens.keys) if is_number(key)]
+        return sorted([start for start, _ in numbers]), sorted([end for _, end in numbers])
 
     @cached_property
     def _vocabulary(self) -> list[str]:
@@ -148,8 +143,8 @@ class Answer:
 
     def cover(self, places: Sequence[int]) -> Span:
         """Give the place in the folded text from the first to the last of some tokens."""
-        starts, ends = self.tokens.starts, self.tokens.ends
-        return min(map(starts.__getitem__, places)), max(map(ends.__getitem__, places))
+        spans = [self.tokens.span(place) for place in places]
+        return min(spans)[0], max([end for _, end in spans])
 
 
 def _bounded(text: str) -> str:

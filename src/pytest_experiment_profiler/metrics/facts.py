@@ -124,8 +124,8 @@ def _places(word: Word, answer: Answer) -> list[int]:
     if not word.name:
         return answer.places_like(word.key, INFLECTIONS)
     places = answer.places_like(word.key, None)
-    text, starts = answer.tokens.folded.text, answer.tokens.starts
-    return places if text.islower() else [at for at in places if not text[starts[at]].islower()]
+    text, span = answer.tokens.folded.text, answer.tokens.span
+    return places if text.islower() else [at for at in places if not text[span(at)[0]].islower()]
 
 
 def _names_another(found: Sequence[tuple[Word, Sequence[int]]], answer: Answer) -> bool:
@@ -149,10 +149,10 @@ def _is_strange(answer: Answer, place: int, side: int, known: set[str]) -> bool:
     if first < 0 or last >= len(tokens.keys):
         return False
     other = tokens.keys[place + side]
-    gap = text[tokens.ends[first] : tokens.starts[last]]
+    gap = text[tokens.span(first)[1] : tokens.span(last)[0]]
     if gap.strip(" ." if len(tokens.keys[first]) == 1 else " "):
         return False
-    if not text[tokens.starts[place + side]].isupper() or other in LIGHT or other in TITLES:
+    if not text[tokens.span(place + side)[0]].isupper() or other in LIGHT or other in TITLES:
         return False
     return not any(
         is_short_form(other, key) or (len(key) == _INITIALS and key[0] == other[0]) for key in known

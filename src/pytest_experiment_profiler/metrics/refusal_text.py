@@ -37,8 +37,8 @@ _ITEM = re.compile(
 _STEP = "sS"
 _COLONS, _QUESTIONS = frozenset(":\uff1a"), frozenset("?\uff1f")
 _CONTRAST = re.compile(  # begins with a set of signs, and so is looked for quickly
-    r"[,;\u2014\u2013] (?:(?=(?:but|however|though|although|yet|aber|jedoch|allerdings|mais|pero|mas|"
-    r"ma|però|maar|ale|men|но|однако|але)\b)|(?<=; )(?=\w)|(?<=, )(?=so\b))"
+    r"[,;\u2014\u2013] (?:(?<=; )(?=\w)|(?<=, )(?=so\b)|(?=(?:but|however|though|although|yet|"
+    r"aber|jedoch|allerdings|mais|pero|mas|ma|però|maar|ale|men|но|однако|але)\b))"
 )
 _CONCESSION = re.compile(r"(?:while|although|though) [^,\n]*, ", re.IGNORECASE)
 _CONCEDING = frozenset("wWaAtT")

@@ -19,7 +19,7 @@ from pytest_experiment_profiler.metrics.scanning import SPACELESS, scan
 from pytest_experiment_profiler.metrics.vocabulary import BESIDE_NUMBERS, NUMBER_WORDS, SAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_experiment_profiler.metrics.numerals import Token
 
@@ -70,6 +70,7 @@ class Tokens:
             for end, parted in _CONTRACTED.items():
                 self._parted = self._parted.replace(end, parted)
         self._pieces = self._parted.split(" ")
+        self._lengths = list(map(len, self._pieces))
         self._scanned: list[tuple[Region, list[Token]]] = []
         self._names = self._name_pieces()
         self.keys = list(filter(None, self._names))
@@ -77,14 +78,15 @@ class Tokens:
         self.letters = "".join(self.keys)
         self.lowered = self.folded.text.casefold()
 
-    def _name_pieces(self) -> list[str]:
+    def _name_pieces(self) -> Sequence[str]:
         """Tell what each piece goes by; one that counts for nothing has no name."""
-        rename = _RENAMED.get
-        names = [_name(one) if one[-1:] == "s" else rename(one, one) for one in self._pieces]
+        name = _name_short if max(self._lengths) <= _LONGEST_CACHED else _name
+        names = list(map(name, self._pieces))
         for first, last in self._regions():
             start = self._ends[first - 1] + 1 if first else 0
             tokens = scan(self.folded.text, start, self._ends[last - 1])
             self._scanned.append(((first, last), tokens))
+        rename = _RENAMED.get
         scanned = (
             [
                 _name(key) if key[-1] == "s" or "." in key else rename(key, key)
@@ -94,20 +96,21 @@ class Tokens:
         )
         return self._splice(names, scanned)
 
-    @cached_property
-    def starts(self) -> list[int]:
-        """Where each token starts."""
-        starts = [0, *map((1).__add__, self._ends)]
-        scanned = ([start for _, start, _ in tokens] for _, tokens in self._scanned)
-        return list(compress(self._splice(starts, scanned), self._names))
+    def span(self, place: int) -> Region:
+        """Give where a token starts and ends."""
+        spot = self._spots[place]
+        if isinstance(spot, tuple):
+            return spot
+        return self._ends[spot - 1] + 1 if spot else 0, self._ends[spot]
 
     @cached_property
-    def ends(self) -> list[int]:
-        """Where each token ends."""
-        scanned = ([end for _, _, end in tokens] for _, tokens in self._scanned)
-        return list(compress(self._splice(self._ends, scanned), self._names))
+    def _spots(self) -> list[int | Region]:
+        """The piece that each token is, or where it stands if it was scanned."""
+        pieces: Sequence[int | Region] = range(len(self._pieces))
+        scanned = ([(start, end) for _, start, end in tokens] for _, tokens in self._scanned)
+        return list(compress(self._splice(pieces, scanned), self._names))
 
-    def _splice(self, values: list[T], scanned: Iterable[list[T]]) -> list[T]:
+    def _splice(self, values: Sequence[T], scanned: Iterable[list[T]]) -> Sequence[T]:
         """Put the values of what was scanned in the place of those of its pieces."""
         if not self._scanned:
             return values
@@ -117,11 +120,11 @@ class Tokens:
             spliced += values[done:first]
             spliced += found
             done = last
-        return spliced + values[done:]
+        return [*spliced, *values[done:]]
 
     @cached_property
     def _ends(self) -> list[int]:
-        return list(map(add, accumulate(map(len, self._pieces)), range(len(self._pieces))))
+        return list(map(add, accumulate(self._lengths), range(len(self._lengths))))
 
     def _regions(self) -> list[Region]:
         """Find what must be scanned, one region apart from the next."""
@@ -146,7 +149,8 @@ class Tokens:
     def _unplain(self) -> Iterator[Region]:
         """Find the pieces between blanks that hold more than words."""
         text = self.folded.text
-        spots = [found.span() for found in _UNPLAIN.finditer(self._parted)]
+        is_plain = self._parted.replace(" ", "").isalpha()
+        spots = [] if is_plain else [found.span() for found in _UNPLAIN.finditer(self._parted)]
         spots += [found.span() for found in _CAPITAL.finditer(text)]
         blank = text.replace("\n", " ") if spots else ""
         done = 0
@@ -164,20 +168,20 @@ class Tokens:
                     yield place, place + 1
 
 
+def _name(word: str) -> str:
+    return _name_short(word) if len(word) <= _LONGEST_CACHED else word
+
+
 @lru_cache(maxsize=65536)
 def _name_short(word: str) -> str:
     """Give the name that a word goes by: its abbreviation, unit or singular; "" for none."""
-    if word[0] == "#":
-        return word
     if word in _RENAMED:
         return _RENAMED[word]
+    if word[:1] == "#":
+        return word
     word = word.replace(".", "").casefold()
     if len(word) <= _SHORTEST_STEM or word[-1] != "s" or word[-2] in "sui":
         return word
     if word.endswith("ies") and len(word) > len("dies"):
         return f"{word[:-3]}y"
     return word[:-2] if word.endswith(("ches", "shes", "sses", "xes", "zes")) else word[:-1]
-
-
-def _name(word: str) -> str:
-    return _name_short(word) if len(word) <= _LONGEST_CACHED else word

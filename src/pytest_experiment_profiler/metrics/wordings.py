@@ -198,8 +198,9 @@ def _weighty(row: Keys) -> Keys:
 def _words(tokens: Tokens) -> Iterable[Word]:
     text = tokens.folded.text
     words: dict[str, Word] = {}
-    for key, start, end in zip(tokens.keys, tokens.starts, tokens.ends, strict=True):
+    for place, key in enumerate(tokens.keys):
         if key not in LIGHT:
+            start, end = tokens.span(place)
             fixed = is_number(key) or key in MONTH_NAMES or _is_numeral(text, start, end)
             name = text[start].isupper()
             words.setdefault(key, Word(key, name, fixed, _sign(key, is_whole=name)))
