@@ -47,7 +47,7 @@ class Series:
 
 
 class Shape(NamedTuple):
-    """What many dialogues have in common: each metric's values, one a repeat, and their tags.
+    """What many dialogues have in common: in each repeat all metrics' values, and their tags.
 
     `facts` counts those expected in each repeat.
     """
@@ -163,12 +163,12 @@ def _find_shape(
     cluster: str | None = None,
     tags: frozenset[str] = frozenset(),
 ) -> Shape:
-    values = tuple([tuple(map(metric, transcripts)) for metric in METRICS.values()])
-    return Shape(values, tuple([len(t.facts or ()) for t in transcripts]), cluster, tags)
+    values = [tuple([metric(one) for metric in METRICS.values()]) for one in transcripts]
+    return Shape(tuple(values), tuple([len(t.facts or ()) for t in transcripts]), cluster, tags)
 
 
 def _join(shape: Shape) -> dict[str, Unit]:
-    found = dict(zip(METRICS, shape.values, strict=True))
+    found = dict(zip(METRICS, zip(*shape.values, strict=True), strict=True))
     units = {name: join_repeats(values) for name, values in found.items()}
     for name in COVERAGES:
         counted = zip(shape.facts, found[name], strict=True)

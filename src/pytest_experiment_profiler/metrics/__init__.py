@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     )
 
 
+_CUT = ("max_tokens", "model_context_window_exceeded")
+
+
 class Readers(NamedTuple):
     """What reads answers: finds facts in a text, names a wording, judges a reply."""
 
@@ -143,9 +146,8 @@ def empty_rate(transcript: Transcript) -> Value:
 
 def truncated_rate(transcript: Transcript) -> Value:
     """Count replies cut off at a limit of tokens, and replies."""
-    cut = ("max_tokens", "model_context_window_exceeded")
     reasons = [turn.reply.stop_reason for turn in transcript.turns if turn.reply]
-    return _share([reason in cut for reason in reasons].count(True), len(reasons))
+    return _share([reason in _CUT for reason in reasons].count(True), len(reasons))
 
 
 def error_rate(transcript: Transcript) -> Value:

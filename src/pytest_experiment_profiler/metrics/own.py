@@ -26,8 +26,14 @@ class Own:
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
+NONE = Own()
+"""What there is where no own metrics are."""
+
+
 def measure(transcript: Transcript, metrics: Mapping[str, Metric]) -> Own:
     """Call own metrics; one that raises, or gives no value, has the value None and an error."""
+    if not metrics:
+        return NONE
     values: dict[str, Value] = {}
     errors: dict[str, str] = {}
     for name, metric in metrics.items():
