@@ -22,7 +22,7 @@ _CONTRACTION = re.compile(
 _SLOPPY = ("cant", "dont", "wont", "snt", "dnt", "gonna", "gotta", "can not")
 _ENTITY = re.compile("&(?:#0?39|#x27|#8217|#x2019|[lr]squo|apos);")
 _IM = re.compile(r"im(?<!\wim)\b")  # begins with letters, and so is looked for quickly
-_PARTING = "".join(set(map(chr, range(128))).difference(ascii_letters, digits, "'"))
+_PARTING = "".join(set(map(chr, range(128))).difference(ascii_letters, digits, "'\n"))
 _PARTED = bytes.maketrans(
     f"{ascii_uppercase}{_PARTING}".encode(), f"{ascii_lowercase}{' ' * len(_PARTING)}".encode()
 )
@@ -74,16 +74,27 @@ def split_lines(lines: Sequence[str]) -> list[list[str]]:
             text = unicodedata.normalize("NFC", bare)
     if any(map(text.__contains__, _SLOPPY)) or _IM.search(text):
         text = _CONTRACTION.sub(_expanded, text)
-    return [_split(line) for line in text.split("\n")] if lines else []
+    split = _split if text.isascii() else _split_mixed
+    return split(text) if lines else []
 
 
-def _split(line: str) -> list[str]:
-    if not line.isascii():
-        return _WORD.findall(_CONTRACTION.sub(_expanded, line))
-    words = line.encode("ascii").translate(_PARTED).decode("ascii").split()
-    if "'" not in line:
-        return words
-    return [part for word in words for part in (_parts(word) if "'" in word else (word,))]
+def _split(text: str) -> list[list[str]]:
+    parted = text.encode("ascii").translate(_PARTED).decode("ascii")
+    lines = [line.split() for line in parted.split("\n")]
+    if "'" not in parted:
+        return lines
+    return [
+        [part for word in line for part in (_parts(word) if "'" in word else (word,))]
+        for line in lines
+    ]
+
+
+def _split_mixed(text: str) -> list[list[str]]:
+    lines = text.split("\n")
+    return [
+        _split(line)[0] if line.isascii() else _WORD.findall(_CONTRACTION.sub(_expanded, line))
+        for line in lines
+    ]
 
 
 @lru_cache(maxsize=4096)
