@@ -87,9 +87,9 @@ def load_weights() -> Weights:
 
 def _judged(text: str) -> Refusal:
     reading = read(text)
-    if not reading.sentences:
-        return Refusal(label="none", score=0.0)
     frames = frame(reading.sentences)
+    if not any(frames):
+        return Refusal(label="none", score=0.0)
     score = _score(features(reading, frames))
     if score < FULL and all(map(DECLINING.isdisjoint, frames)):
         return Refusal(label="none", score=score)

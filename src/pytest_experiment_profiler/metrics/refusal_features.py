@@ -34,8 +34,6 @@ def features(reading: Reading, frames: Sequence[Frames]) -> dict[str, float]:
 
 def _frames(frames: Sequence[Frames]) -> dict[str, float]:
     """Say which frames stand anywhere, which at the start, and in what share of the sentences."""
-    if not any(frames):
-        return {"plain": 1.0, "lecture": 0.0}
     values: dict[str, float] = {}
     counts = Counter(chain.from_iterable(frames))
     for name in counts.keys() - UNWEIGHED:
