@@ -3,7 +3,8 @@
     python benchmarks/train_refusal.py --data DIR [--cross-validate]
 
 DIR holds `refusals_dev.jsonl`; `refusal_examples.jsonl` (our own sentences, CC0) stands beside
-this file. Training writes `refusal_weights.json`, the same to the bit for the same input.
+this file. Training writes `refusal_weights.json`, the same to the bit for the same input. Lists
+that were changed are folded before (`fold_lists.py`).
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import argparse
 import hashlib
 import json
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_experiment_profiler.metrics import refusal_lists
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks import fold_lists
 from pytest_experiment_profiler.metrics.refusal import detect
 from pytest_experiment_profiler.metrics.refusal_features import features
 from pytest_experiment_profiler.metrics.refusal_frames import frame
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float64]
 
 HERE = Path(__file__).parent
-WEIGHTS = Path(refusal_lists.__file__).with_name("refusal_weights.json")
+WEIGHTS = fold_lists.SHIPPED.with_name("refusal_weights.json")
 SOURCES = (
     "XSTest v2 completions (Röttger et al. 2024; annotations CC-BY-4.0)",
     "Reuter & Schulze 2023 (MIT)",
@@ -135,9 +139,9 @@ def train(rows: Sequence[Row]) -> dict[str, Any]:
         "intercept": round(intercept - LOGIT, DIGITS),
         "weights": {name: weight for name, weight in zip(names, weights, strict=True) if weight},
     }
-    frames = _digest(refusal_lists.source())
-    version = f"1-{_digest(frames + json.dumps(model))}"
-    return {"version": version, "frames": frames, "sources": SOURCES, **model}
+    lists = _digest(fold_lists.SHIPPED.read_text("utf-8"))
+    version = f"1-{_digest(lists + json.dumps(model))}"
+    return {"version": version, "lists": lists, "sources": SOURCES, **model}
 
 
 def _digest(text: str) -> str:

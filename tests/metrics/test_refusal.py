@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks import fold_lists
 from pytest_experiment_profiler.metrics.plain_words import plain
 from pytest_experiment_profiler.metrics.refusal import KEYWORDS, detect, load_weights, version
 
@@ -400,14 +401,19 @@ def test_hostile_texts_are_read_to_the_end(piece):
 
 def test_weights_belong_to_the_word_lists():
     weights = json.loads((METRICS / "refusal_weights.json").read_text("utf-8"))
-    frames = (METRICS / "refusal_frames.json").read_bytes()
-    assert weights["frames"] == hashlib.sha256(frames).hexdigest()[:8]
+    lists = (METRICS / "refusal_lists.json").read_bytes()
+    assert weights["lists"] == hashlib.sha256(lists).hexdigest()[:8]
     assert version() == weights["version"]
     assert len(load_weights().sources) == len(weights["sources"]) > 1
 
 
+def test_the_word_lists_are_those_that_are_written_by_hand():
+    written = json.loads(fold_lists.SOURCE.read_text("utf-8"))
+    assert fold_lists.fold_lists(written) == json.loads(fold_lists.SHIPPED.read_text("utf-8"))
+
+
 def test_word_lists_are_spelt_as_sentences_are_read():
-    languages = json.loads((METRICS / "refusal_frames.json").read_text("utf-8"))["languages"]
+    languages = json.loads(fold_lists.SOURCE.read_text("utf-8"))["languages"]
     for language in languages.values():
         used = " ".join(pattern for each in language["frames"].values() for pattern in each)
         for name, words in language["words"].items():
