@@ -35,25 +35,40 @@ def _data() -> Mapping[str, Any]:
 
 
 @cache
-def list_patterns(*, spaced: bool) -> tuple[Pattern, ...]:
-    """List the patterns of the languages that part words by blanks, or of those that don't."""
-    return tuple(
-        Pattern(name, frame, tuple(pattern.split()))
-        for name, language in _data()["languages"].items()
-        if language["spaced"] is spaced
-        for frame, patterns in language["frames"].items()
-        for pattern in patterns
-    )
+def openings() -> Mapping[str, str]:
+    """Tell which patterns, by their numbers, a word may open wherever it stands."""
+    found: dict[str, str] = _data()["openings"]
+    return found
+
+
+def list_openings(word: str) -> list[Pattern]:
+    """List the patterns that a word may open."""
+    return [_pattern(int(number)) for number in openings()[word].split()]
+
+
+def list_starts() -> list[Pattern]:
+    """List the patterns at the start of a sentence."""
+    return [_pattern(number) for number in _data()["starts"]]
+
+
+def list_unspaced() -> list[Pattern]:
+    """List the patterns of the languages that don't part words by blanks."""
+    return [_pattern(number) for number in _data()["unspaced"]]
+
+
+def _pattern(number: int) -> Pattern:
+    language, frame, *signs = _data()["patterns"][number].split()
+    return Pattern(language, frame, tuple(signs))
 
 
 @cache
 def list_phrases(language: str, sign: str) -> tuple[Phrase, ...]:
     """List what may stand for a sign of a pattern."""
-    lists = _data()["languages"][language]["words"]
+    lists = _data()["words"][language]
     phrases: list[Phrase] = []
     for part in sign.strip("!?").split("|"):
         if part.startswith("{"):
-            phrases += [tuple(words.split()) for words in lists[part[1:-1]]]
+            phrases += [tuple(words.split()) for words in lists[part[1:-1]].split("|")]
         else:
             phrases.append(tuple(part.split("_")))
     return tuple(phrases)

@@ -13,17 +13,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MARKER = re.compile(
-    r"<(?P<a>/?)(?:think(?:ing)?|thoughts?|reasoning|reflection|scratchpad|seed:think)>"
-    r"|◁(?P<b>/?)think▷|\[(?P<c>/?)THINK\]",
-    re.IGNORECASE,
+_MARKER = (
+    r"(?i)<(?P<a>/?)(?:think(?:ing)?|thoughts?|reasoning|reflection|scratchpad|seed:think)>"
+    r"|◁(?P<b>/?)think▷|\[(?P<c>/?)THINK\]"
 )
-_SALUTATION = re.compile(
-    r"^\W{0,4}(?:subject ?:|betreff ?:|objet ?:|asunto ?:|(?:dear|hi|hello|hey|sehr geehrte\w*|"
-    r"liebe[rs]?|ch[eè]re?|bonjour|estimad[oa]s?|querid[oa]s?)\b[^\n:;?!]{0,60},\W*$)",
-    re.IGNORECASE | re.MULTILINE,
+_SALUTATION = (
+    r"(?im)^\W{0,4}(?:subject ?:|betreff ?:|objet ?:|asunto ?:|(?:dear|hi|hello|hey|"
+    r"sehr geehrte\w*|liebe[rs]?|ch[eè]re?|bonjour|estimad[oa]s?|querid[oa]s?)\b"
+    r"[^\n:;?!]{0,60},\W*$)"
 )
-_BLOCK = re.compile(r"^[ \t]*>[^\n]*", re.MULTILINE)
+_SIGNATURE = (
+    r"(?im)^\W{0,4}(?:(?:(?:kind|best|warm|warmest) (?:regards|wishes)|regards|best|sincerely|"
+    r"cheers|yours [a-z]+|(?:many )?thanks|thank you|respectfully|warmly|love|"
+    r"all the best|take care|mit freundlichen grüßen|viele grüße|cordialement|atentamente|"
+    r"saludos)\b[^\n.!?]{0,25}|\[[^\]\n]{0,20}name\]\W*)$"
+)
+_BLOCK = r"(?m)^[ \t]*>[^\n]*"
 _SPEECH = re.compile(  # each way begins with a sign, so that the next one is found quickly
     r"`[^`\n]{1,400}`"
     r"|<\|[a-z_]{1,40}\|>|</?[a-z]{1,10}(?: [^<>\n]{0,80})?>|\[/?INST\]"
@@ -32,18 +37,18 @@ _SPEECH = re.compile(  # each way begins with a sign, so that the next one is fo
     r"|'(?<!\w')(?:[^'\n]|(?<=\w)'(?=\w)){2,400}'(?!\w)"
     r"|\u2018(?<!\w\u2018)(?:[^\u2019\n]|(?<=\w)\u2019(?=\w)){2,400}\u2019(?!\w)"
 )
-_TRANSLATION = re.compile(
-    r"^\W{0,4}(?:(?:[a-z]{3,12} )?translation|translated|(?:in (?:plain )?)?(?:english|german|"
+_TRANSLATION = (
+    r"(?im)^\W{0,4}(?:(?:[a-z]{3,12} )?translation|translated|(?:in (?:plain )?)?(?:english|german|"
     r"french|spanish|italian|portuguese|russian|chinese|japanese))\b[^\n:.]{0,30}:"
-    r"[ \t*_]*\S[^\n]*$",
-    re.IGNORECASE | re.MULTILINE,
+    r"[ \t*_]*\S[^\n]*$"
 )
-_SPEAKER = re.compile(
-    r"^[*_ \t]{0,4}([A-Z][\w.'-]{0,24})[*_]{0,2}:[*_]{0,2}[ \t]+\S[^\n]*$", re.MULTILINE
-)
+_SPEAKER = r"(?m)^[*_ \t]{0,4}([A-Z][\w.'-]{0,24})[*_]{0,2}:[*_]{0,2}[ \t]+\S[^\n]*$"
 _INK = re.compile(r"[^\n]")
-_IN_JSON = re.compile(r'\\u([0-9a-fA-F]{4})|\\(.)|"\s*[:,]|"')
+_IN_JSON = r'\\u([0-9a-fA-F]{4})|\\(.)|"\s*[:,]|"'
 _HYPHEN = "\u00ad"  # read as nothing
+
+_compile = cache(re.compile)
+"""Compile a pattern where an answer first needs it, for few answers do."""
 
 
 def without_thinking(text: str) -> str:
@@ -52,7 +57,7 @@ def without_thinking(text: str) -> str:
         return text
     spans: list[tuple[int, int]] = []
     opened: int | None = None
-    for marker in _MARKER.finditer(text):
+    for marker in _compile(_MARKER).finditer(text):
         closes = "/" in (marker["a"], marker["b"], marker["c"])
         if closes and opened is not None:
             spans.append((opened, marker.end()))
@@ -85,7 +90,7 @@ def without_json(text: str) -> str:
     if not core.startswith(("{", "[")) or not _is_json(core):
         return text
     start = text.index(core)
-    said = _IN_JSON.sub(_said, core)
+    said = _compile(_IN_JSON).sub(_said, core)
     return f"{_blank(text[:start])}{said}{_blank(text[start + len(core) :])}"
 
 
@@ -118,36 +123,24 @@ def without_speech(text: str) -> str:
     if "\n" in text:  # for a letter needs two lines at least
         text = _masked(text, list(_letters(text)))
     if ":" in text:
-        text = _TRANSLATION.sub(lambda found: _blank(found[0]), text)
-        speakers = [found[1] for found in _SPEAKER.finditer(text)]
+        text = _compile(_TRANSLATION).sub(lambda found: _blank(found[0]), text)
+        speakers = [found[1] for found in _compile(_SPEAKER).finditer(text)]
         if len(set(speakers)) < len(speakers):
-            text = _SPEAKER.sub(lambda found: _blank(found[0]), text)
+            text = _compile(_SPEAKER).sub(lambda found: _blank(found[0]), text)
     if ">" in text:
-        around = _BLOCK.sub(lambda found: _blank(found[0]), text)
+        around = _compile(_BLOCK).sub(lambda found: _blank(found[0]), text)
         text = text if around.isspace() else around
     return _SPEECH.sub(lambda found: _blank(found[0]), text)
 
 
 def _letters(text: str) -> Iterator[tuple[int, int]]:
     position = 0
-    while opening := _SALUTATION.search(text, position):
-        signature = _signature().search(text, opening.end())
+    while opening := _compile(_SALUTATION).search(text, position):
+        signature = _compile(_SIGNATURE).search(text, opening.end())
         if signature is None:
             return
         yield opening.start(), signature.end()
         position = signature.end()
-
-
-@cache
-def _signature() -> re.Pattern[str]:
-    """Match the end of a letter, which few answers are; it takes 1 ms to compile."""
-    return re.compile(
-        r"^\W{0,4}(?:(?:(?:kind|best|warm|warmest) (?:regards|wishes)|regards|best|sincerely|"
-        r"cheers|yours [a-z]+|(?:many )?thanks|thank you|respectfully|warmly|love|"
-        r"all the best|take care|mit freundlichen grüßen|viele grüße|cordialement|atentamente|"
-        r"saludos)\b[^\n.!?]{0,25}|\[[^\]\n]{0,20}name\]\W*)$",
-        re.IGNORECASE | re.MULTILINE,
-    )
 
 
 def _blank(text: str) -> str:

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from pytest_experiment_profiler.metrics.refusal_lists import list_patterns, list_phrases
+from pytest_experiment_profiler.metrics.refusal_lists import (
+    list_openings,
+    list_phrases,
+    list_starts,
+    list_unspaced,
+    openings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -57,10 +63,10 @@ class State:
 def find_frames(words: Sequence[str]) -> set[str]:
     """Name the frames that a sentence holds."""
     found: set[str] = set()
-    openings, count = _openings(), len(words)
+    opening, count = openings(), len(words)
     _follow(_start(), words, 0, found)
     for place, word in enumerate(words, start=1):
-        if word in openings:
+        if word in opening:
             state = _opening(word)
             if state.lasting or (place < count and words[place] in state.words):
                 _follow(state, words, place, found)
@@ -117,32 +123,14 @@ def _join(places: frozenset[Place]) -> State:
 @cache
 def _start() -> State:
     """Make the state before the first word of a sentence."""
-    patterns = [pattern for pattern in list_patterns(spaced=True) if pattern.signs[0] == "^"]
-    return _join(frozenset(place for one in patterns for place in _lay(*one[:2], one.signs[1:])))
-
-
-@cache
-def _openings() -> Mapping[str, Sequence[Pattern]]:
-    """Map each word to the patterns that it may open, wherever it stands."""
-    openings: defaultdict[str, list[Pattern]] = defaultdict(list)
-    for pattern in list_patterns(spaced=True):
-        if pattern.signs[0] != "^":
-            for word in {phrase[0] for phrase in _openers(pattern)}:
-                openings[word].append(pattern)
-    return dict(openings)
-
-
-def _openers(pattern: Pattern) -> Iterable[Phrase]:
-    for sign in pattern.signs:
-        yield from list_phrases(pattern.language, sign)
-        if not sign.endswith("?"):
-            return
+    laid = (_lay(*one[:2], one.signs[1:]) for one in list_starts())
+    return _join(frozenset(place for places in laid for place in places))
 
 
 @cache
 def _opening(word: str) -> State:
     """Make the state after a word that opens patterns."""
-    places = (place for one in _openings()[word] for place in _lay(*one))
+    places = (place for one in list_openings(word) for place in _lay(*one))
     return _join(frozenset(after for place in places for after in place.following.get(word, ())))
 
 
@@ -195,7 +183,7 @@ def _spaceless() -> re.Pattern[str]:
 @cache
 def _unspaced() -> tuple[tuple[str, re.Pattern[str]], ...]:
     frames: defaultdict[str, list[str]] = defaultdict(list)
-    for pattern in list_patterns(spaced=False):
+    for pattern in list_unspaced():
         frames[pattern.frame].append("".join(_regex(pattern, sign) for sign in pattern.signs))
     return tuple((frame, re.compile("|".join(each))) for frame, each in frames.items())
 
