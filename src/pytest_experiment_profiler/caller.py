@@ -142,8 +142,7 @@ class Caller:
         told += [reply.text, reply.model or "", reply.request_id or ""] if reply else []
         if not any(map(self.log.holds_secret, told)):
             return outcome
-        return replace(
-            outcome,
+        return outcome._replace(
             reply=reply
             and replace(
                 reply,

@@ -45,8 +45,7 @@ class DocumentError(Exception):
         self.place = place
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """The values of a YAML text, the place of each value and of each key, and what is wrong.
 
     A value that can't be read is None, of a key that stands twice the first is taken.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from pytest_experiment_profiler.documents import Fault
 from pytest_experiment_profiler.statistics import Absent
@@ -35,8 +34,7 @@ WHY_NULL_ALONE = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GateResult:
+class GateResult(NamedTuple):
     """Whether a gate holds, and one sentence that says why.
 
     `holds` is what counts: an inconclusive gate holds unless the manifest says it fails.
@@ -95,7 +93,7 @@ def judge_run(
         results.append(_judge("max_cost_usd", "cost_usd", cost_usd, gates["max_cost_usd"]))
     open_holds = gates.get("inconclusive", "warn") == "warn"
     return tuple(
-        replace(result, holds=open_holds) if result.outcome == "inconclusive" else result
+        result._replace(holds=open_holds) if result.outcome == "inconclusive" else result
         for result in results
     )
 
@@ -113,7 +111,7 @@ def judge_dialogue(
 
 def gate_record(result: GateResult) -> Record:
     """Turn a result into what stands in `summary.json`."""
-    return asdict(result)
+    return result._asdict()
 
 
 def _judge_values(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_experiment_profiler import dialogues, documents, validation
 from pytest_experiment_profiler.doubts import Doubts
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
 METRIC_NAMES = ("fact_coverage", "geometric_mean", "refusal_rate")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """An experiment, the line of each dialogue id in its dataset, when that was written, doubts."""
 
     experiment: Experiment

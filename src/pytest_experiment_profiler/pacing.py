@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import NoneType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pytest_experiment_profiler.errors import ClientError, Scope, say_error
 from pytest_experiment_profiler.experiment import Attempt, Failure, Reply
@@ -36,8 +36,7 @@ class Gate(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a call ended, after all its attempts; `scope` is that of the last failure."""
 
     reply: Reply | None
@@ -130,7 +129,7 @@ class Pacing:
 def _add_reason(outcome: Outcome, reason: str) -> Outcome:
     failure = outcome.error
     assert failure is not None  # noqa: S101 -- there was to be another attempt
-    return replace(outcome, error=replace(failure, message=f"{failure.message}{reason}"))
+    return outcome._replace(error=replace(failure, message=f"{failure.message}{reason}"))
 
 
 async def _try(

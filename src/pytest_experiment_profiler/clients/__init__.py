@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_experiment_profiler.errors import UsageError
 from pytest_experiment_profiler.validation import find_near
@@ -33,8 +32,7 @@ SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_IDENTITY_TOKE
 ANTHROPIC_URL = "https://api.anthropic.com"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """Which client a run takes, what is told of it, and why; `base_url` if it isn't Anthropic's."""
 
     name: str

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 _COMPOSED = "[^\u3099\u309a][\u3099\u309a]|[\u1100-\u11ff]{1,16}"
 _MARKS = re.compile("[\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670]")
@@ -27,8 +27,7 @@ _PLAIN = {
 Piece = tuple[int, int, int | None]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Folded:
+class Folded(NamedTuple):
     """A text without accents, invisible characters and typographic variants; case is kept.
 
     `pieces`: (start here, start in the original, its end there or None), sorted. A piece with an

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_experiment_profiler.experiment import Refusal
 from pytest_experiment_profiler.metrics.keywords import (
@@ -36,8 +35,7 @@ FULL = 0.5
 _STRENGTH = (DECLINING, frozenset({"policy", "endorse"}), LIMITS, LECTURE, REDIRECT)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Weights:
+class Weights(NamedTuple):
     """A logistic regression over the features of an answer, and the labelled data behind it."""
 
     version: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -56,8 +55,7 @@ class Sentence(NamedTuple):
     asks: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """An answer's sentences, its length without thinking, and whether it holds code."""
 
     sentences: tuple[Sentence, ...]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -74,8 +73,7 @@ class Date(NamedTuple):
     year: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wording:
+class Wording(NamedTuple):
     """A wording, read: as it is written, its variants, and the words that carry it.
 
     `words` are those without asides and titles, empty where words aren't parted.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 import textwrap
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_experiment_profiler.pricing import count_tokens, price_usd
 from pytest_experiment_profiler.records import fact_record
@@ -23,8 +22,7 @@ MATCH_LIMIT = 80
 WIDTH = 96
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where more is to be found: how to run the dialogue again, and its line in the logs."""
 
     rerun: str | None = None
