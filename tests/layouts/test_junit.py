@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from xml.etree import ElementTree as ET
 
@@ -164,8 +165,8 @@ def pytest_runtest_logreport(report):
     bare.write(2)
     bare.run(MANIFEST, "--junitxml=junit.xml", "-o", "junit_duration_report=call")
     suite = read_suite(bare.path / "junit.xml")
-    lines = bare.run_folder / "responses.jsonl"
-    spent = [float(text) for text in re.findall(r'"latency_s": ([\d.e-]+)', lines.read_text())]
+    lines = (bare.run_folder / "responses.jsonl").read_text("utf-8").splitlines()
+    spent = [json.loads(line)["latency_s"] for line in lines]
     times = [float(case.attrib["time"]) for case in suite.findall("testcase")]
     assert times == [round(seconds, 3) for seconds in spent]
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _MOST_COMPARED = 5_000
 _FEW = 5
-_LAST = "\U0010ffff"
 
 
 class Answer:
@@ -37,10 +36,6 @@ class Answer:
         tokens = self.tokens
         numbers = [tokens.span(at) for at, key in enumerate(tokens.keys) if is_number(key)]
         return sorted([start for start, _ in numbers]), sorted([end for _, end in numbers])
-
-    @cached_property
-    def _vocabulary(self) -> list[str]:
-        return sorted(list(dict.fromkeys(self.tokens.keys))[:_MOST_COMPARED])
 
     def find_written(self, text: str) -> Span | None:
         """Find a wording as it is written, between the bounds of words and numbers."""
@@ -120,11 +115,18 @@ class Answer:
             places = self._alike[key, likeness] = self._find_all([key, *words])
         return places
 
-    def _find_beginning(self, start: str) -> Sequence[str]:
-        """Find the words that begin so, which stand in a row in the vocabulary."""
-        vocabulary = self._vocabulary
-        first = bisect_left(vocabulary, start)
-        return vocabulary[first : bisect_left(vocabulary, f"{start}{_LAST}", first)]
+    def _find_beginning(self, start: str) -> list[str]:
+        """Find the words that begin so, each once."""
+        stream, mark = self.tokens.stream, f" {start}"
+        words: dict[str, None] = {}
+        at = stream.find(mark)
+        for _ in range(_MOST_COMPARED):
+            if at < 0:
+                break
+            end = stream.find(" ", at + 1)
+            words[stream[at + 1 : end]] = None
+            at = stream.find(mark, end)
+        return list(words)
 
     def _find_all(self, words: Sequence[str]) -> list[int]:
         keys, stream = self.tokens.keys, self.tokens.stream

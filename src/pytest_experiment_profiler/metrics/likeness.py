@@ -29,10 +29,10 @@ def _is_slip(word: str, other: str) -> bool:
 
 def _is_inflected(word: str, other: str) -> bool:
     """Tell whether two words differ by a usual ending at most."""
-    return any(
-        word[end:] in ENDINGS and other[end:] in ENDINGS
-        for end in range(_common(word, other), _STEM - 1, -1)
-    )
+    for end in range(_common(word, other), _STEM - 1, -1):
+        if word[end:] in ENDINGS and other[end:] in ENDINGS:
+            return True
+    return False
 
 
 SLIPS = Likeness(_SHORTEST, 1, _is_slip)
@@ -47,8 +47,10 @@ def is_short_form(one: str, other: str) -> bool:
 
 def _common(one: str, other: str) -> int:
     """Count the letters that two words begin with."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
+    for place, (a, b) in enumerate(zip(one, other, strict=False)):
+        if a != b:
+            return place
+    return min(len(one), len(other))
 
 
 def _is_within(one: str, other: str, most: int) -> bool:

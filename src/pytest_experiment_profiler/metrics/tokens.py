@@ -31,6 +31,7 @@ _PARTING = "".join(set(map(chr, range(128))).difference(ascii_letters, digits, "
 _PARTED = bytes.maketrans(
     f"{ascii_uppercase}{_PARTING}".encode(), f"{ascii_lowercase}{' ' * len(_PARTING)}".encode()
 )
+_PLAIN = f"{ascii_lowercase} ".encode()
 _UNPLAIN = re.compile(r"[^a-z ]+")
 _CAPITAL = re.compile(
     r"[A-Z](?:(?<=[a-z]{2}[A-Z])[a-z]{2}"  # a link glued to a word
@@ -83,8 +84,8 @@ class Tokens:
         name = _name_short if max(self._lengths) <= _LONGEST_CACHED else _name
         names = list(map(name, self._pieces))
         for first, last in self._regions():
-            start = self._ends[first - 1] + 1 if first else 0
-            tokens = scan(self.folded.text, start, self._ends[last - 1])
+            start = self._end(first) - self._lengths[first]
+            tokens = scan(self.folded.text, start, self._end(last - 1))
             self._scanned.append(((first, last), tokens))
         rename = _RENAMED.get
         scanned = (
@@ -101,7 +102,8 @@ class Tokens:
         spot = self._spots[place]
         if isinstance(spot, tuple):
             return spot
-        return self._ends[spot - 1] + 1 if spot else 0, self._ends[spot]
+        end = self._end(spot)
+        return end - self._lengths[spot], end
 
     @cached_property
     def _spots(self) -> list[int | Region]:
@@ -123,8 +125,12 @@ class Tokens:
         return [*spliced, *values[done:]]
 
     @cached_property
-    def _ends(self) -> list[int]:
-        return list(map(add, accumulate(self._lengths), range(len(self._lengths))))
+    def _sums(self) -> list[int]:
+        return list(accumulate(self._lengths))
+
+    def _end(self, piece: int) -> int:
+        """Give where a piece ends; a blank stands between each two."""
+        return self._sums[piece] + piece
 
     def _regions(self) -> list[Region]:
         """Find what must be scanned, one region apart from the next."""
@@ -149,17 +155,20 @@ class Tokens:
     def _unplain(self) -> Iterator[Region]:
         """Find the pieces between blanks that hold more than words."""
         text = self.folded.text
-        is_plain = self._parted.replace(" ", "").isalpha()
+        is_plain = not self._parted.encode("ascii").translate(None, _PLAIN)
         spots = [] if is_plain else [found.span() for found in _UNPLAIN.finditer(self._parted)]
         spots += [found.span() for found in _CAPITAL.finditer(text)]
-        blank = text.replace("\n", " ") if spots else ""
+        if not spots:
+            return
+        blank = text.replace("\n", " ")
+        ends = list(map(add, self._sums, range(len(self._sums))))
         done = 0
         for start, end in sorted(spots):
             if end > done:
                 begin = max(blank.rfind(" ", done, start) + 1, done)
                 done = blank.find(" ", end)
                 done = len(text) if done < 0 else done
-                yield bisect_left(self._ends, begin), bisect_right(self._ends, done)
+                yield bisect_left(ends, begin), bisect_right(ends, done)
 
     def _number_words(self) -> Iterator[Region]:
         if not NUMBER_WORDS.isdisjoint(self._pieces):
