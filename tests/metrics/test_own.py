@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -33,6 +34,10 @@ from tests.builders import make_transcript, make_turn
         (Fraction(1, 4), 0.25),
         (np.float32(1.5), 1.5),
         (np.int64(3), 3.0),
+        (np.bool_(1), 1.0),
+        (np.array(0.5), 0.5),
+        (Decimal("0.5"), 0.5),
+        ((np.bool_(0), np.array(2)), (0.0, 2.0)),
         ((1, 2), (1.0, 2.0)),
         ((0, 0), (0.0, 0.0)),
         ((-1.5, 1e-9), (-1.5, 1e-9)),
@@ -55,6 +60,7 @@ def test_a_value(given, value):
         (1j, "not complex"),
         ((None, 1), "not NoneType"),
         (((1, 2), 3), "not tuple"),
+        (np.array([1.0, 2.0]), "array"),
         ((1,), "not 1 of them"),
         ((1, 2, 3), "not 3 of them"),
         (math.nan, "not finite"),
@@ -106,6 +112,16 @@ def skip(_):
 
 def len_of(transcript):
     return len(transcript.text)
+
+
+async def later(_):
+    return 1.0
+
+
+def test_an_asynchronous_metric_warns_of_nothing():
+    found = measure(make_transcript(make_turn()), {"later": later})  # type: ignore[dict-item]
+
+    assert found.errors["later"].endswith("not coroutine")
 
 
 def stop(_):

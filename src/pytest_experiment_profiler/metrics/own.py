@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from numbers import Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsFloat, SupportsIndex
 
 from pytest_experiment_profiler.errors import say_error
 
@@ -64,7 +64,9 @@ def check_value(value: object) -> Value:
 
 
 def _check_number(number: object) -> float:
-    if not isinstance(number, Real):
+    if isinstance(number, Coroutine):
+        number.close()  # nobody awaits it, and under `-W error` a warning of that ends the run
+    if not isinstance(number, (SupportsFloat, SupportsIndex)):
         kind = type(number).__name__
         raise TypeError(f"a metric returns a number, None or two numbers, not {kind}")
     try:
