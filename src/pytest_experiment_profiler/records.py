@@ -162,21 +162,28 @@ def parse_attempts(record: Record) -> tuple[Attempt, ...]:
     return tuple(Attempt(**attempt) for attempt in record.get("attempts", ()))
 
 
+def _parse_reply(response: Record) -> Reply:
+    reply = Reply(
+        text=response["completion"],
+        stop_reason=response["stop_reason"],
+        usage=response["usage"],
+        request_id=response["request_id"],
+        model=response["model"],
+        metadata=response.get("metadata", {}),
+    )
+    if not isinstance(reply.text, str) or not isinstance(reply.stop_reason, str | None):
+        raise TypeError("completion and stop_reason of an answer are text")
+    if not isinstance(reply.usage, dict):
+        raise TypeError("usage of an answer is an object")
+    return reply
+
+
 def parse_turn(request: Record, response: Record) -> Turn:
     """Read a call back from its two records."""
-    failure, reply = response["error"], None
-    if failure is None:
-        reply = Reply(
-            text=response["completion"],
-            stop_reason=response["stop_reason"],
-            usage=response["usage"],
-            request_id=response["request_id"],
-            model=response["model"],
-            metadata=response.get("metadata", {}),
-        )
+    failure = response["error"]
     return Turn(
         prompt=parse_prompt(request),
-        reply=reply,
+        reply=None if failure else _parse_reply(response),
         error=Failure(type=failure["type"], message=failure["message"]) if failure else None,
         attempts=parse_attempts(response),
         sent_at=response.get("sent_at"),

@@ -230,6 +230,24 @@ def test_a_line_that_no_run_writes_is_told(shell, run_folder, name, line):
         assert code == 0 or f"{name}.jsonl:1: not what a run writes" in err
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"completion": 5}, {"completion": None}, {"stop_reason": 5}, {"usage": None}]
+)
+@pytest.mark.parametrize("options", [[], ["--rescore"]])
+def test_an_answer_that_no_run_writes_is_told(shell, run_folder, wrong, options):
+    folder = run_folder("a")
+    path = folder / "responses.jsonl"
+    lines = read_lines(path)
+    lines[0].update(wrong)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+
+    code, out, err = shell("summarize", "--log-dir", folder, *options)
+
+    assert (code, out) == (2, "")
+    assert f"{next(iter(wrong))}" in err
+    assert "calls of dialogue 'd0': not what a run writes" in err
+
+
 @pytest.mark.parametrize("text", ["[]", "5", "{}", '{"counts": 5}', '{"provenance": []}', "{"])
 def test_a_summary_that_no_run_writes_is_made_anew(shell, run_folder, text):
     whole, folder = run_folder("a"), run_folder("b")
