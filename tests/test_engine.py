@@ -397,9 +397,10 @@ def test_the_reason_of_a_stop_is_one_plain_line(start):
     assert reason.endswith(" more characters)")
 
 
-def test_a_refusal_ends_its_dialogue(start):
+@pytest.mark.parametrize("reason", ["refusal", "content_filter", "SAFETY"])
+def test_a_refusal_ends_its_dialogue(start, reason):
     rows = [{"dialogue_id": "a", "turns": ["One?", "Two?"]}]
-    client = Teller(lambda _: Reply(text="", stop_reason="refusal"))
+    client = Teller(lambda _: Reply(text="", stop_reason=reason))
     run = start(client, rows)
     [[transcript]] = list(take(run))
     assert (transcript.outcome, len(client.asked)) == ("ok", 1)

@@ -16,6 +16,11 @@ FactForm: TypeAlias = Literal["any_of", "all_of", "none_of", "regex"]
 Detector: TypeAlias = Literal["text", "keywords"]
 Outcome: TypeAlias = Literal["ok", "error", "not_run"]
 
+REFUSED = frozenset(
+    {"refusal", "content_filter", "safety", "prohibited_content", "blocklist", "spii"}
+)
+"""Stop reasons by which providers say that they refuse, in any case."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fact:
@@ -84,6 +89,11 @@ class Reply:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     limits: tuple[RateLimit, ...] = ()
 
+    @property
+    def refused(self) -> bool:
+        """Tell whether the provider refused, whatever the text says."""
+        return self.stop_reason is not None and self.stop_reason.casefold() in REFUSED
+
 
 class Client(Protocol):
     """What answers a prompt, async or plain; raises ClientError where the call failed."""
@@ -133,7 +143,7 @@ class Turn:
     @property
     def refused(self) -> bool:
         """Tell whether the provider refused, which ends the dialogue."""
-        return self.reply is not None and self.reply.stop_reason == "refusal"
+        return self.reply is not None and self.reply.refused
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

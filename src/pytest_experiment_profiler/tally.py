@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_experiment_profiler.metrics import METRICS
-from pytest_experiment_profiler.metrics.keywords import STOP_REASONS
 from pytest_experiment_profiler.pricing import count_tokens, price_usd
 from pytest_experiment_profiler.statistics import Unit, geometric_mean, join_repeats, ratio
 
@@ -126,8 +125,7 @@ class Tally:
         replies = [turn.reply for turn in transcript.turns if turn.reply]
         for reply, refusal in zip(replies, transcript.refusals or (), strict=False):
             if refusal.label == "full":
-                by_provider = (reply.stop_reason or "").casefold() in STOP_REASONS
-                self.refusals["by_provider" if by_provider else "by_text"] += 1
+                self.refusals["by_provider" if reply.refused else "by_text"] += 1
             elif refusal.label == "partial":
                 self.refusals["partial"] += 1
 

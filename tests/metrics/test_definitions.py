@@ -53,6 +53,7 @@ def test_a_copy_has_the_same_name(copy):
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
+        ("../experiment.py", b'"refusal", ', b""),
         ("refusal_weights.json", b'"intercept": ', b'"intercept": 1'),
         ("facts.py", b"def ", b"#\ndef "),
         ("__init__.py", b"def ", b"#\ndef "),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_experiment_profiler.experiment import Fact
-from pytest_experiment_profiler.metrics import fact_coverage, read_answers
+from pytest_experiment_profiler.metrics import fact_coverage, read_answers, truncated_rate
 from tests.builders import make_dialogue, make_experiment, make_prompt, make_transcript, make_turn
 
 
@@ -52,3 +52,11 @@ def test_a_fact_of_a_turn_is_looked_for_there_only():
 
     assert fact_coverage(read(facts, "Rome or Paris", "Rome")) == 0.5
     assert fact_coverage(read(facts, "Rome", "Paris")) == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "cut"),
+    [("max_tokens", 1.0), ("length", 1.0), ("MAX_TOKENS", 1.0), ("end_turn", 0.0), (None, 0.0)],
+)
+def test_each_provider_says_in_its_own_words_that_an_answer_is_cut(reason, cut):
+    assert truncated_rate(make_transcript(make_turn(stop=reason))) == (cut, 1.0)

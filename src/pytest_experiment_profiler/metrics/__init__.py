@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     )
 
 
-_CUT = ("max_tokens", "model_context_window_exceeded")
+_CUT = frozenset({"max_tokens", "model_context_window_exceeded", "length", "max_output_tokens"})
+"""Stop reasons by which providers say that an answer was cut off, in any case."""
 
 
 class Readers(NamedTuple):
@@ -146,8 +147,8 @@ def empty_rate(transcript: Transcript) -> Value:
 
 def truncated_rate(transcript: Transcript) -> Value:
     """Count replies cut off at a limit of tokens, and replies."""
-    reasons = [turn.reply.stop_reason for turn in transcript.turns if turn.reply]
-    return _share([reason in _CUT for reason in reasons].count(True), len(reasons))
+    reasons = [turn.reply.stop_reason or "" for turn in transcript.turns if turn.reply]
+    return _share([reason.casefold() in _CUT for reason in reasons].count(True), len(reasons))
 
 
 def error_rate(transcript: Transcript) -> Value:
