@@ -13,6 +13,7 @@ from pytest_experiment_profiler.comparison import (
     comparison_record,
     parse_comparison,
 )
+from pytest_experiment_profiler.contrasts import BUILT_IN
 from pytest_experiment_profiler.errors import RunFolderError, UsageError
 from pytest_experiment_profiler.experiment import Fact, Transcript
 from pytest_experiment_profiler.metrics.own import Own
@@ -224,6 +225,7 @@ class TestPairs:
         found = compare_runs(*runs).metrics["refusal_rate"]
 
         assert (found.baseline, found.candidate) == (0, 0.5)
+        assert found.p is not None
         assert 0 < found.p <= 1
 
     def test_clusters_take_the_place_of_dialogues(self, tmp_path):
@@ -254,6 +256,17 @@ class TestPairs:
             "fact_coverage: no difference to judge, nothing to count"
         )
         assert found["geometric_mean"].difference is None
+        assert (found["fact_coverage"].p, found["geometric_mean"].p_adjusted) == (None, None)
+
+    def test_what_was_not_tested_takes_no_share_of_the_risk(self, tmp_path):
+        runs = [
+            write_run(tmp_path / name, [make_read_transcript(0, 0, c, f"d{i}") for i in range(6)])
+            for name, c in (("a", "f"), ("b", "n"))
+        ]
+        gates = {name: {"no_regression": {"margin": 0.05}} for name in BUILT_IN}
+        found = compare_runs(*runs, gates=gates).metrics["refusal_rate"]
+
+        assert (found.p, found.p_adjusted, found.verdict) == (1 / 32, 1 / 32, "better")
 
     def test_a_mean_that_fell_to_zero_has_a_verdict_but_no_interval(self, tmp_path):
         runs = [

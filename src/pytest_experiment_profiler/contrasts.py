@@ -41,7 +41,8 @@ class Contrast:
     """One metric in both runs, over the `pairs` dialogues that count in both.
 
     `gained` and `lost` are the ids of the dialogues that got better and worse. Where `low`, `high`
-    and `mde` (the least difference that the run can detect) are None, `reason` says why.
+    and `mde` (the least difference that the run can detect) are None, `reason` says why. Where
+    there is no difference, nothing was tested: `p` is None as well.
     """
 
     metric: str
@@ -56,8 +57,8 @@ class Contrast:
     mde: float | None
     method: str | None
     reason: str | None
-    p: float
-    p_adjusted: float
+    p: float | None
+    p_adjusted: float | None
     verdict: Verdict
     gained: tuple[str, ...]
     lost: tuple[str, ...]
@@ -65,7 +66,7 @@ class Contrast:
     @property
     def sentence(self) -> str:
         """Say the difference and the verdict in one line."""
-        if self.baseline is None or self.candidate is None or self.difference is None:
+        if self.baseline is None or self.candidate is None or self.p is None:
             return f"{self.metric}: no difference to judge, {self.reason}"
         reach = f"no interval, {self.reason}"
         if self.low is not None and self.high is not None:
@@ -103,7 +104,7 @@ class _Evidence(NamedTuple):
     baseline: float | None
     candidate: float | None
     difference: Difference | Absent
-    p: float
+    p: float | None
     rises: Mapping[str, Number]
 
 
@@ -123,8 +124,8 @@ def judge_all(contrasts: Mapping[str, Contrast], gates: Mapping[str, Any]) -> di
 
     A metric's gate also names its margin.
     """
-    gated = [metric for metric, found in contrasts.items() if metric in gates and found.pairs]
-    adjusted = dict(zip(gated, holm([contrasts[metric].p for metric in gated]), strict=True))
+    gated = {name: c.p for name, c in contrasts.items() if name in gates and c.p is not None}
+    adjusted = dict(zip(gated, holm(list(gated.values())), strict=True))
     return {
         metric: _judged(
             replace(contrast, p_adjusted=adjusted.get(metric, contrast.p)), _limits(gates, metric)
@@ -140,7 +141,7 @@ def _limits(gates: Mapping[str, Any], metric: str) -> Mapping[str, Any]:
 
 def _judged(contrast: Contrast, limits: Mapping[str, Any]) -> Contrast:
     verdict = judge(
-        contrast.difference or 0.0,
+        contrast.difference,
         contrast.p_adjusted,
         contrast.mde,
         margin=limits.get("no_regression", {}).get("margin", MARGIN),
@@ -202,7 +203,7 @@ def _weigh(metric: str, pairs: Sequence[Pair]) -> _Evidence:
         baseline=ratio(before),
         candidate=ratio(after),
         difference=paired_difference(before, after, kind=kind),
-        p=ratio_test(_parts(before), _parts(after), [unit.cluster for unit in after]),
+        p=ratio_test(_parts(before), _parts(after), [u.cluster for u in after]) if rows else None,
         rises={
             name: new.numerator / new.denominator - old.numerator / old.denominator
             for name, (old, new) in rows.items()
@@ -227,7 +228,7 @@ def _weigh_both(pairs: Sequence[Pair]) -> _Evidence:
         baseline=baseline,
         candidate=candidate,
         difference=geometric_mean_difference(*runs),
-        p=swap_test(before, after, _value_of_both, clusters) if known else 1.0,
+        p=swap_test(before, after, _value_of_both, clusters) if known else None,
         rises={
             pair.dialogue_id: _yield(*new) - _yield(*old)
             for pair, (old, new) in zip(pairs, rows, strict=True)

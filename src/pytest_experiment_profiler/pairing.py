@@ -218,15 +218,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def judge(
-    difference: float,
-    p_value: float,
+    difference: float | None,
+    p_value: float | None,
     mde: float | None,
     *,
     margin: float = MARGIN,
     lower_is_better: bool = False,
 ) -> Verdict:
     """Put a difference into one of four words; `mde` None: no interval could be given."""
-    if p_value <= ALPHA and difference:
+    if difference and p_value is not None and p_value <= ALPHA:
         return "better" if (difference < 0) == lower_is_better else "worse"
     if mde is not None and mde <= margin:
         return "no evidence of a difference"
