@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import product
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,6 +113,20 @@ class TestSignFlip:
         halves = [Fraction(sign, 2) for sign in signs]
 
         assert sign_flip(halves) == mcnemar(signs.count(-1), signs.count(1))
+
+    def test_parts_of_up_to_ten_facts_are_exact(self):
+        random = default_rng(3)
+        wholes = [7, 8, 9, 10, *random.integers(1, 11, 226).tolist()]
+        steps = [int(random.integers(1, whole + 1)) * 2520 // whole for whole in wholes]
+        steps = [step if random.random() < 0.53 else -step for step in steps]
+        chances = np.ones(1)
+        for step in map(abs, steps):
+            chances = np.append(chances, np.zeros(step)) + np.append(np.zeros(step), chances)
+            chances /= 2
+        down = (sum(map(abs, steps)) - abs(sum(steps))) // 2
+
+        p = sign_flip([Fraction(step, 2520) for step in steps])
+        assert p == pytest.approx(2 * float(chances[: down + 1].sum()))
 
     def test_two_hundred_changes_are_exact(self):
         steps = default_rng(3).integers(-5, 7, 220).tolist()

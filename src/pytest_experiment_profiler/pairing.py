@@ -26,7 +26,7 @@ MARGIN = 0.05
 PATTERNS = 10_000
 SEED = 1935
 MOST_EXACT_CHANGES = 300
-MOST_EXACT_BITS = 2**26
+MOST_EXACT_BITS = 2**28
 MOST_EXACT_PATTERNS = 2**12
 FINEST_FRACTION = 10_000
 SAME = 1e-9
@@ -141,11 +141,13 @@ def _exact_sign_flip(steps: Sequence[int]) -> float:
     if not observed:
         return 1.0
     width = len(sizes) + 1
-    patterns = 1
-    for size in sizes:
-        patterns += patterns << (width * size)
     farthest_down = (sum(sizes) - observed) // 2
-    tail = patterns & ((1 << (width * (farthest_down + 1))) - 1)
+    needed = width * (farthest_down + 1)
+    tail = 1
+    for size in sizes:
+        tail += tail << (width * size)
+        if tail.bit_length() > needed:
+            tail &= (1 << needed) - 1
     # Modulo one less than the base adds up the digits, as casting out nines does.
     hits = tail % ((1 << width) - 1)
     return 2 * hits / (1 << len(sizes))
