@@ -128,7 +128,9 @@ def sum_up(
     tally = Tally(priced=priced)
     for number, transcripts in enumerate(dialogues):
         held = transcripts if isinstance(transcripts, list) else [transcripts]
-        tally.add(held, [Own(values=own[number] if own else {}) for _ in held])
+        values = own[number] if own else {}
+        measured = values if isinstance(values, Own) else Own(values=values)
+        tally.add(held, [measured] * len(held))
     total = len(dialogues)
     run = {
         "client": client,

@@ -323,6 +323,31 @@ class TestOwnMetrics:
         assert "length" in comparison.metrics
         assert "odd" not in comparison.metrics
 
+    def test_refusals_read_by_an_own_metric(self, tmp_path):
+        transcripts = transcripts_of([3] * 4, "n" * 4)
+        rows: list[Any] = [[[0, 2], [1, 2], [0, 1], None], [[1, 2], [1, 2], [1, 1], [0, 1]]]
+        runs = [
+            write_run(tmp_path / name, transcripts, {"refusal_rate": row}, detector="own")
+            for name, row in zip("ab", rows, strict=True)
+        ]
+        found = compare_runs(*runs).metrics
+
+        assert (found["refusal_rate"].baseline, found["refusal_rate"].candidate) == near(0.2, 0.6)
+        assert found["refusal_rate"].lost == found["geometric_mean"].lost == ("d1", "d3")
+        assert [found[name].pairs for name in BUILT_IN] == [4, 3, 3]
+
+    def test_refusals_that_an_own_metric_failed_to_read_are_left_out(self, tmp_path):
+        transcripts = transcripts_of([3] * 3, "n" * 3)
+        runs = [write_run(tmp_path / name, transcripts) for name in "ab"]
+        path = runs[1] / "scores.jsonl"
+        odd = ', "refusal_rate": null, "metric_errors": {"refusal_rate": "no"}}\n'
+        path.write_text(path.read_text("utf-8").replace("}\n", odd), "utf-8")
+        gates = {name: {"no_regression": {"margin": 0.05}} for name in BUILT_IN}
+        comparison = compare_runs(*runs, gates=gates)
+
+        assert list(comparison.metrics) == ["fact_coverage"]
+        assert comparison.notes == ("refusal_rate, which failed in the candidate",)
+
     def test_few_changes_of_any_size(self, tmp_path):
         transcripts = transcripts_of([3] * 3, "n" * 3)
         before = write_run(tmp_path / "a", transcripts, {"length": [10.5, 20.5, 30.5]})

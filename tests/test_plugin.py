@@ -677,6 +677,23 @@ def test_gates_name_metrics_that_are_there(project):
     result.stdout.fnmatch_lines(["gate: length 12.0000 is below its minimum of 13"])
 
 
+def test_an_own_metric_takes_the_place_of_the_refusal_reader(project):
+    hook = 'return {"refusal_rate": lambda transcript: "fact1" in transcript.text}'
+    add_client(project, f"def pytest_experiment_metrics():\n    {hook}\n")
+    answers = project.path / "experiments" / "demo_data" / "mock_responses.json"
+    answers.write_text('{"d0": "fact0", "d1": "fact1", "d2": "I can\'t help with that."}', "utf-8")
+    words = [f"--experiment={MANIFEST}", "--experiment-client=mock"]
+    project.runpytest(*words).assert_outcomes(passed=1)
+    summary = read_summary(project)
+    assert (summary["refusal_rate"], summary["provenance"]["detector"]) == (1 / 3, "own")
+    assert summary["geometric_mean"] == pytest.approx(2 / 3)
+    shutil.move(project.path / "runs" / "demo_run", project.path / "own")
+    (project.path / "conftest.py").unlink()
+    result = project.runpytest(*words, "--experiment-baseline=own")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*refusal_rate was scored with another detector*"])
+
+
 def test_a_metric_that_fails_is_told_below_the_table(project):
     add_client(project, "def pytest_experiment_metrics():\n    return {'odd': lambda t: 1 / 0}\n")
     result = project.runpytest(f"--experiment={MANIFEST}")

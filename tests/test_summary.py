@@ -239,6 +239,25 @@ def test_rows_are_the_requested_metrics_and_own_ones_by_name():
     assert (found["zeal"], found["brevity"]) == (1.0, 0.5)
 
 
+def test_an_own_metric_takes_the_place_of_refusal_rate():
+    dialogues = [tagged(make(1, 1, "f"), "x"), tagged(make(0, 1), "x"), make(1, 1)]
+    own = [{"refusal_rate": value} for value in (0.0, 1.0, None)]
+    found = sum_up(*dialogues, own=own)
+    names = ("refusal_rate", "geometric_mean", "fact_coverage_answered")
+    assert [found[name] for name in names] == pytest.approx([0.5, math.sqrt(1 / 3), 1.0])
+    assert found["metrics"] == ["fact_coverage", "geometric_mean", "refusal_rate"]
+    assert found["intervals"]["refusal_rate"]["n"] == 2
+    assert found["by_tag"]["x"]["refusal_rate"] == 0.5
+
+
+def test_an_own_refusal_rate_that_fails_leaves_none():
+    odd = Own(values={"refusal_rate": None}, errors={"refusal_rate": "ValueError: no"})
+    found = sum_up(tagged(make(1, 1, "f"), "x"), tagged(make(1, 1), "x"), own=[odd, {}])
+    assert (found["refusal_rate"], found["geometric_mean"]) == (None, None)
+    assert found["by_tag"]["x"] == {"dialogues": 2, "fact_coverage": 1.0, "refusal_rate": None}
+    assert found["no_interval"]["refusal_rate"] == "the metric failed"
+
+
 def test_an_own_ratio_is_the_ratio_of_sums():
     own = [{"brevity": (1.0, 1.0)}, {"brevity": (0.0, 3.0)}, {"brevity": None}]
     assert sum_up(make(), make(), make(), own=own)["brevity"] == 0.25

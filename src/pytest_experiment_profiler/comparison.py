@@ -210,7 +210,8 @@ def _agreeing_metrics(
     """List the metrics that mean the same in both runs, and say why the others don't."""
     metrics, clashes = [], []
     measured = _measured(baseline) & _measured(candidate)
-    for metric in sorted(measured | (SETTINGS.keys() & gates.keys())):
+    gated = SETTINGS.keys() & gates.keys()
+    for metric in sorted((measured | gated) - _failed(baseline) - _failed(candidate)):
         keys = [
             key
             for key in SETTINGS.get(metric, ())
@@ -225,7 +226,11 @@ def _agreeing_metrics(
 
 def _measured(run: RunScores) -> set[str]:
     own = {name for dialogue in run.dialogues.values() for name in dialogue.units}
-    return {*run.metrics} | (own - {*SETTINGS} - run.failed)
+    return {*run.metrics} | (own - {*SETTINGS})
+
+
+def _failed(run: RunScores) -> set[str]:
+    return {*run.failed} | ({BOTH} if REFUSALS in run.failed else set())
 
 
 def _failures(baseline: RunScores, candidate: RunScores) -> Iterator[str]:

@@ -217,6 +217,7 @@ def _parts(units: Sequence[Unit]) -> list[tuple[Number, Number]]:
 
 def _weigh_both(pairs: Sequence[Pair]) -> _Evidence:
     """Compare the geometric mean of coverage and of what isn't refused."""
+    pairs = [p for p in pairs if p.baseline[REFUSALS][1] and p.candidate[REFUSALS][1]]
     rows = [(_both(pair.baseline), _both(pair.candidate)) for pair in pairs]
     runs = tuple(_Run([row[i][0] for row in rows], [row[i][1] for row in rows]) for i in (0, 1))
     baseline, candidate = (geometric_mean(ratio(c), ratio(r)) for c, r in runs)

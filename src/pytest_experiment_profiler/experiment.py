@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FactMode: TypeAlias = Literal["lenient", "strict", "exact"]
 FactForm: TypeAlias = Literal["any_of", "all_of", "none_of", "regex"]
-Detector: TypeAlias = Literal["text", "keywords"]
+Detector: TypeAlias = Literal["text", "keywords", "own"]
 Outcome: TypeAlias = Literal["ok", "error", "not_run"]
 
 REFUSED = frozenset(

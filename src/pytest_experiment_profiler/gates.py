@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from pytest_experiment_profiler.documents import Fault
-from pytest_experiment_profiler.statistics import Absent
+from pytest_experiment_profiler.statistics import FAILED, Absent
 from pytest_experiment_profiler.validation import find_near, suggest
 
 if TYPE_CHECKING:
@@ -79,10 +79,11 @@ def judge_run(
         return ()
     results: list[GateResult] = []
     absent = {name: i.reason for name, i in intervals.items() if isinstance(i, Absent)}
+    failed = {name: why for name, why in absent.items() if why == FAILED.reason}
     for metric, limits in gates.items():
         if metric in NOT_METRICS:
             continue
-        results += _judge_values(metric, limits, metrics, absent | WHY_NULL)
+        results += _judge_values(metric, limits, metrics, absent | WHY_NULL | failed)
         results += _judge_bounds(metric, limits, intervals.get(metric))
         if "no_regression" in limits and metric in metrics:
             margin = limits["no_regression"]["margin"]

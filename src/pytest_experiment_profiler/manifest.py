@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,12 +13,13 @@ from pytest_experiment_profiler.errors import ManifestError, Problem
 from pytest_experiment_profiler.experiment import Budget, Experiment
 from pytest_experiment_profiler.gates import find_unknown
 from pytest_experiment_profiler.metrics import METRICS
+from pytest_experiment_profiler.metrics.own import REPLACEABLE
 from pytest_experiment_profiler.metrics.patterns import check_pattern
 from pytest_experiment_profiler.models import load_models, takes_temperature
 from pytest_experiment_profiler.reports.plain import make_plain, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 METRIC_NAMES = ("fact_coverage", "geometric_mean", "refusal_rate")
 
@@ -39,7 +41,7 @@ class Checked(NamedTuple):
 def check_manifest(
     path: Path,
     fallback: Path,
-    own_metrics: Iterable[str] = (),
+    own_metrics: Collection[str] = (),
     taken: Mapping[str, Path] = MappingProxyType({}),
 ) -> Checked:
     """Read a manifest and look through its dataset.
@@ -71,8 +73,11 @@ def check_manifest(
         mock = mock or (default if default.is_file() else None)
     if problems or dataset is None:
         raise ManifestError(problems)
+    experiment = _experiment(values, path, dataset, mock)
+    if REPLACEABLE in own_metrics:
+        experiment = replace(experiment, detector="own")
     return Checked(
-        experiment=_experiment(values, path, dataset, mock),
+        experiment=experiment,
         lines=lines,
         stamp=stamp,
         warnings=tuple(doubts.lines()),

@@ -15,6 +15,7 @@ from pytest_experiment_profiler.dialogues import read_dialogues
 from pytest_experiment_profiler.errors import UsageError
 from pytest_experiment_profiler.metrics import METRICS
 from pytest_experiment_profiler.metrics.definitions import name_definitions
+from pytest_experiment_profiler.metrics.own import REPLACEABLE
 from pytest_experiment_profiler.models import find_deprecation
 from pytest_experiment_profiler.selection import names_manifest
 from pytest_experiment_profiler.summary import RESERVED
@@ -202,7 +203,8 @@ def find_own_metrics(hook: Any) -> dict[str, Metric]:  # noqa: ANN401 -- pluggy'
         for name, metric in found.items():
             if not isinstance(name, str) or not name.strip() or not name.isprintable():
                 raise UsageError(f"an own metric's name is a word, not {name!r}")
-            if name in metrics or name in RESERVED or name in METRICS:
+            taken = RESERVED | METRICS.keys() | metrics.keys()
+            if name in taken and (name in metrics or name != REPLACEABLE):
                 raise UsageError(f"an own metric can't be named {name!r}: the name is taken")
             if not callable(metric):
                 raise UsageError(f"the own metric {name!r} is no function")

@@ -74,6 +74,9 @@ class Absent(NamedTuple):
     reason: str
 
 
+FAILED = Absent("the metric failed")
+
+
 class _Part(NamedTuple):
     """The sums of one independent unit."""
 

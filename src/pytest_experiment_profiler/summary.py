@@ -10,6 +10,7 @@ from pytest_experiment_profiler.metrics.definitions import name_definitions
 from pytest_experiment_profiler.metrics.refusal import version
 from pytest_experiment_profiler.pricing import prices_as_of
 from pytest_experiment_profiler.statistics import (
+    FAILED,
     Absent,
     Estimate,
     geometric_mean,
@@ -120,9 +121,8 @@ def summary_record(summary: Summary) -> Record:
 
 
 def _metrics(series: Mapping[str, Series], failed: Mapping[str, str]) -> dict[str, float | None]:
-    metrics = {name: one.value for name, one in series.items()}
+    metrics = {name: one.value for name, one in series.items()} | dict.fromkeys(failed)
     metrics["geometric_mean"] = geometric_mean(metrics["fact_coverage"], metrics["refusal_rate"])
-    metrics |= dict.fromkeys(failed)
     first = ("fact_coverage", "geometric_mean", "refusal_rate")
     return {name: metrics.pop(name) for name in first} | metrics
 
@@ -156,7 +156,7 @@ def _intervals(
     series: Mapping[str, Series], failed: Mapping[str, str]
 ) -> dict[str, Estimate | Absent]:
     found = {name: _estimate(name, one) for name, one in series.items()}
-    found |= dict.fromkeys(failed, Absent("the metric failed"))
+    found |= dict.fromkeys(failed, FAILED)
     found["geometric_mean"] = _join_intervals(found["fact_coverage"], found["refusal_rate"])
     return found
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_experiment_profiler.metrics import METRICS
+from pytest_experiment_profiler.metrics.own import REPLACEABLE
 from pytest_experiment_profiler.pricing import count_tokens, price_usd
 from pytest_experiment_profiler.statistics import Unit, geometric_mean, join_repeats, ratio
 
@@ -84,7 +85,7 @@ class Tally:
         extra = transcripts[0].dialogue.extra
         cluster = None if extra.get("cluster") is None else str(extra["cluster"])
         tags = frozenset(extra.get("tags", ()))
-        self.shapes[_find_shape(transcripts, cluster, tags)] += 1
+        self.shapes[_find_shape(transcripts, own, cluster, tags)] += 1
         for name, unit in _join_own(own).items():
             self.own.setdefault(name, Series()).add(unit._replace(cluster=cluster))
         for measured in own:
@@ -117,7 +118,8 @@ class Tally:
                 for name in TAGGED:
                     series.setdefault(tag, {}).setdefault(name, Series()).add(units[name], count)
         return {
-            tag: {"dialogues": dialogues[tag]} | {name: one.value for name, one in found.items()}
+            tag: {"dialogues": dialogues[tag]}
+            | {name: None if name in self.metric_errors else found[name].value for name in TAGGED}
             for tag, found in sorted(series.items())
         }
 
@@ -153,16 +155,28 @@ class Tally:
 
 def join_metrics(transcripts: Sequence[Transcript], own: Sequence[Own]) -> dict[str, Unit]:
     """Give a dialogue's part of every metric, from its transcripts, one a repeat."""
-    return _join(_find_shape(transcripts)) | _join_own(own)
+    return _join(_find_shape(transcripts, own)) | _join_own(own)
 
 
 def _find_shape(
     transcripts: Sequence[Transcript],
+    own: Sequence[Own],
     cluster: str | None = None,
     tags: frozenset[str] = frozenset(),
 ) -> Shape:
     values = [tuple([metric(one) for metric in METRICS.values()]) for one in transcripts]
+    if any(REPLACEABLE in measured.values for measured in own):
+        values = list(map(_replace, values, own))
     return Shape(tuple(values), tuple([len(t.facts or ()) for t in transcripts]), cluster, tags)
+
+
+def _replace(values: Sequence[Value], own: Own) -> tuple[Value, ...]:
+    """Let refusals be what a user's own metric says."""
+    found = dict(zip(METRICS, values, strict=True))
+    refused = found[REPLACEABLE] = own.values.get(REPLACEABLE)
+    part = refused[0] if isinstance(refused, tuple) else refused
+    found["fact_coverage_answered"] = None if part else found["fact_coverage"]
+    return tuple(found.values())
 
 
 def _join(shape: Shape) -> dict[str, Unit]:
@@ -176,7 +190,7 @@ def _join(shape: Shape) -> dict[str, Unit]:
 
 
 def _join_own(own: Sequence[Own]) -> dict[str, Unit]:
-    names = {name for measured in own for name in measured.values}
+    names = {name for measured in own for name in measured.values} - {REPLACEABLE}
     return {name: join_repeats([one.values.get(name) for one in own]) for name in names}
 
 

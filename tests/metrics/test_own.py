@@ -114,6 +114,26 @@ def len_of(transcript):
     return len(transcript.text)
 
 
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [(True, 1.0), (0.25, 0.25), ((1, 2), (1.0, 2.0)), ((0, 0), (0.0, 0.0)), (None, None)],
+)
+def test_refusals_read_by_an_own_metric_are_a_share(given, value):
+    metrics = {"refusal_rate": lambda _: given}
+    found = measure(make_transcript(make_turn()), metrics)
+
+    assert (found.values, found.errors) == ({"refusal_rate": value}, {})
+    assert measure(make_transcript(make_turn(None)), metrics).values == {"refusal_rate": None}
+
+
+@pytest.mark.parametrize("given", [-0.5, 1.5, (2, 1), (-1, 1)])
+def test_what_is_no_share_reads_no_refusals(given):
+    found = measure(make_transcript(make_turn()), {"refusal_rate": lambda _: given})
+
+    assert found.values == {"refusal_rate": None}
+    assert "refusal_rate is a share from 0 to 1, not " in found.errors["refusal_rate"]
+
+
 async def later(_):
     return 1.0
 

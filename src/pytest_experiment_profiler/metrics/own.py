@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from pytest_experiment_profiler.experiment import Metric, Transcript, Value
 
+REPLACEABLE = "refusal_rate"
+"""The metric of ours whose place an own one may take: who reads refusals better names it so."""
+
 LARGEST, SMALLEST = 1e60, 1e-60
 """The largest number of a metric and its smallest denominator: squares of ratios stay finite."""
 
@@ -38,13 +41,24 @@ def measure(transcript: Transcript, metrics: Mapping[str, Metric]) -> Own:
     errors: dict[str, str] = {}
     for name, metric in metrics.items():
         try:
-            values[name] = check_value(metric(transcript))
+            value = check_value(metric(transcript))
+            values[name] = _check_share(value, transcript) if name == REPLACEABLE else value
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 -- a metric of the user's, which may even exit
             values[name] = None
             errors[name] = f"{type(error).__name__}: {say_error(error)}"
     return Own(values=values, errors=errors)
+
+
+def _check_share(value: Value, transcript: Transcript) -> Value:
+    """Return a share of refusals; none where no reply came back, as errors enter no metric."""
+    if not any(turn.reply for turn in transcript.turns):
+        return None
+    part, whole = value if isinstance(value, tuple) else (value or 0.0, 1.0)
+    if not 0 <= part <= whole:
+        raise ValueError(f"{REPLACEABLE} is a share from 0 to 1, not {part} of {whole}")
+    return value
 
 
 def check_value(value: object) -> Value:
