@@ -132,6 +132,16 @@ class TestPrintedExample:
 
         assert "p 0.0352, adjusted 0.0703" in found["fact_coverage"].sentence
 
+    def test_a_small_p_value_is_not_shown_as_none(self, tmp_path):
+        runs = [
+            write_run(tmp_path / "a", transcripts_of([0] * 20, "n" * 20)),
+            write_run(tmp_path / "b", transcripts_of([3] * 20, "n" * 20)),
+        ]
+        found = compare_runs(*runs, gates=ON_COVERAGE | {"refusal_rate": {"max": 1}}).metrics
+
+        assert found["fact_coverage"].p == 2 / 2**20
+        assert "p < 0.0001, adjusted < 0.0001; n = 20" in found["fact_coverage"].sentence
+
     def test_gates_of_the_candidate_are_the_default(self, before, tmp_path):
         after = write_run(
             tmp_path / "gated",

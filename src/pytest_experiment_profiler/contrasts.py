@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 COVERAGE, REFUSALS, BOTH = BUILT_IN = ("fact_coverage", "refusal_rate", "geometric_mean")
 NOTHING = Unit(0, 0)
+LEAST_SHOWN = 0.0001
 
 
 class Pair(NamedTuple):
@@ -66,15 +67,15 @@ class Contrast:
     @property
     def sentence(self) -> str:
         """Say the difference and the verdict in one line."""
-        if self.baseline is None or self.candidate is None or self.p is None:
+        if self.difference is None or self.p is None or self.p_adjusted is None:
             return f"{self.metric}: no difference to judge, {self.reason}"
         reach = f"no interval, {self.reason}"
         if self.low is not None and self.high is not None:
             reach = f"95 % interval {self.low:+.4f} to {self.high:+.4f}"
-        adjusted = f", adjusted {self.p_adjusted:.4f}" if self.p_adjusted != self.p else ""
+        adjusted = f", adjusted {_say(self.p_adjusted)}" if self.p_adjusted != self.p else ""
         return (
             f"{self.metric}: {self.baseline:.4f} -> {self.candidate:.4f} "
-            f"({self.difference:+.4f}, {reach}; p {self.p:.4f}{adjusted}; n = {self.pairs}): "
+            f"({self.difference:+.4f}, {reach}; p {_say(self.p)}{adjusted}; n = {self.pairs}): "
             f"{self.words}"
         )
 
@@ -88,6 +89,11 @@ class Contrast:
         if self.mde > 1:
             return f"{self.verdict} (so few dialogues can't show any difference)"
         return f"{self.verdict} (this run can detect {100 * self.mde:.1f} points or more)"
+
+
+def _say(p: float) -> str:
+    """Give a p-value with four decimals: it may be small, but is never 0."""
+    return f"{p:.4f}" if p >= LEAST_SHOWN else f"< {LEAST_SHOWN}"
 
 
 class _Run(NamedTuple):
