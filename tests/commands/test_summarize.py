@@ -25,6 +25,18 @@ def judge(shell, tmp_path):
     return run
 
 
+def test_gates_are_taken_from_a_manifest_as_well(run_folder, judge):
+    folder = run_folder("a", 10, wrong=2)
+    manifest = "experiment_id: demo_run\nmodel: m\n"
+
+    code, out, _ = judge(folder, f"{manifest}gates: {{fact_coverage: {{min: 0.9}}}}")
+    assert code == 1
+    assert "gate failed: fact_coverage 0.8000 is below its minimum of 0.9" in out
+    code, out, err = judge(folder, manifest)
+    assert (code, out) == (2, "")
+    assert err == "gates.yaml:1:1: required key 'gates' is missing\n"
+
+
 def test_gates_are_decided_later(run_folder, judge):
     folder = run_folder("a", 10, wrong=2)
     before = (folder / "summary.json").read_bytes()

@@ -156,7 +156,8 @@ def _read_own(folder: Path) -> dict[tuple[str, int], Own]:
 def _read_gates(path: Path, summary: Summary) -> Mapping[str, Any]:
     """Read a YAML file with a `gates:` key as in a manifest; raise ManifestError if it is wrong.
 
-    Raise UsageError where they can't judge, because the run is not whole.
+    It may be a manifest, of which nothing else is looked at. Raise UsageError where the gates can't
+    judge, because the run is not whole.
     """
     try:
         document = documents.load_yaml(path.read_text("utf-8-sig"))
@@ -164,13 +165,16 @@ def _read_gates(path: Path, summary: Summary) -> Mapping[str, Any]:
         raise ManifestError([Problem(path, *error.place, str(error))]) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError([Problem(path, 1, 1, f"can't be read: {error}")]) from error
-    faults = [*document.faults, *validation.check(document.values, "gates")]
-    if isinstance(document.values, dict):
-        faults += find_unknown(document.values.get("gates"), summary.metrics)
+    values = document.values
+    if isinstance(values, dict) and "experiment_id" in values:
+        values = {key: value for key, value in values.items() if key == "gates"}
+    faults = [*document.faults, *validation.check(values, "gates")]
+    if isinstance(values, dict):
+        faults += find_unknown(values.get("gates"), summary.metrics)
     if faults:
         placed = sorted((document.place(fault), fault.message) for fault in faults)
         raise ManifestError([Problem(path, *place, message) for place, message in placed])
     if summary.status != "complete":
         raise UsageError("gates judge whole runs, and in this one not all dialogues were run")
-    gates: Mapping[str, Any] = json.loads(json.dumps(document.values["gates"]))
+    gates: Mapping[str, Any] = json.loads(json.dumps(values["gates"]))
     return gates
