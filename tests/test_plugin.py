@@ -694,6 +694,13 @@ def test_an_own_metric_takes_the_place_of_the_refusal_reader(project):
     result.stderr.fnmatch_lines(["*refusal_rate was scored with another detector*"])
 
 
+def test_an_empty_name_of_a_baseline_is_not_taken_for_none(project):
+    result = project.runpytest(f"--experiment={MANIFEST}", "--experiment-baseline=")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*is no baseline: no whole run folder*"])
+    assert not (project.path / "runs").exists()
+
+
 def test_a_metric_that_fails_is_told_below_the_table(project):
     add_client(project, "def pytest_experiment_metrics():\n    return {'odd': lambda t: 1 / 0}\n")
     result = project.runpytest(f"--experiment={MANIFEST}")

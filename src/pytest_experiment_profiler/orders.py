@@ -132,7 +132,7 @@ def describe_plan(file: Ordered, selected: tuple[str, ...] | None) -> list[str]:
 def find_baseline(file: Ordered, selected: tuple[str, ...] | None) -> RunScores | None:
     """Read the run to compare with, if one was named; raise UsageError if it can't be compared."""
     path = file.config.getoption("--experiment-baseline")
-    if not path:
+    if path is None:
         return None
     from pytest_experiment_profiler import comparison, scored  # noqa: PLC0415 -- baselines are rare
 

@@ -161,7 +161,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     unknown = session.stash.get(_unknown, [])
     if unknown:
         raise pytest.UsageError(*unknown)
-    if session.config.getoption("--experiment-baseline"):
+    if session.config.getoption("--experiment-baseline") is not None:
         from pytest_experiment_profiler import items, orders  # noqa: PLC0415 -- see pytest_addhooks
         from pytest_experiment_profiler.errors import UsageError  # noqa: PLC0415
 
