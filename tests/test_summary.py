@@ -171,6 +171,15 @@ def test_full_precision_is_kept():
     assert found["geometric_mean"] == 0.769800358919501
 
 
+def test_a_mean_of_fractions_is_not_a_little_less_than_it_is():
+    assert sum_up(make(5, 5), make(5, 5), make(2, 5))["fact_coverage"] == 0.8
+    assert sum_up(make(1, 5), make(2, 5), make(0, 5))["fact_coverage"] == 0.2
+    repeats = [make(1, 5), make(2, 5, repeat=1), make(0, 5, repeat=2)]
+    assert sum_up(repeats, repeats=3)["fact_coverage_answered"] == 0.2
+    found = sum_up(make(1, 3), make(2, 3), make(3, 3), make(3, 5), tagged(make(4, 5), "x"))
+    assert (found["fact_coverage"], found["by_tag"]["x"]["fact_coverage"]) == (0.68, 0.8)
+
+
 def test_the_keys_of_the_contract_stand_there():
     found = sum_up(make(3, 3), make(3, 3), make(2, 3, "f"))
     assert {

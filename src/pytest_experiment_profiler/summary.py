@@ -162,8 +162,8 @@ def _intervals(
 
 
 def _estimate(name: str, series: Series) -> Estimate | Absent:
-    units = series.units()
-    return ratio_interval(units, kind="proportion" if name in METRICS else kind_of(units))
+    kind = "proportion" if name in METRICS else kind_of(series.counts)
+    return ratio_interval(series.counts, kind=kind)
 
 
 def _join_intervals(coverage: Estimate | Absent, refusals: Estimate | Absent) -> Estimate | Absent:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_experiment_profiler.metrics import METRICS
@@ -36,24 +37,16 @@ class Series:
         if unit.numerator or unit.denominator:
             self.counts[unit] += count
 
-    def units(self) -> list[Unit]:
-        """List the parts."""
-        return list(self.counts.elements())
-
     @property
     def value(self) -> float | None:
         """Give the ratio of the sums; None where there is nothing to divide by."""
-        return ratio(self.units())
+        return ratio(self.counts)
 
 
 class Shape(NamedTuple):
-    """What many dialogues have in common: in each repeat all metrics' values, and their tags.
-
-    `facts` counts those expected in each repeat.
-    """
+    """What many dialogues have in common: in each repeat all metrics' values, and their tags."""
 
     values: tuple[tuple[Value, ...], ...]
-    facts: tuple[int, ...]
     cluster: str | None = None
     tags: frozenset[str] = frozenset()
 
@@ -167,7 +160,7 @@ def _find_shape(
     values = [tuple([metric(one) for metric in METRICS.values()]) for one in transcripts]
     if any(REPLACEABLE in measured.values for measured in own):
         values = list(map(_replace, values, own))
-    return Shape(tuple(values), tuple([len(t.facts or ()) for t in transcripts]), cluster, tags)
+    return Shape(tuple(values), cluster, tags)
 
 
 def _replace(values: Sequence[Value], own: Own) -> tuple[Value, ...]:
@@ -183,9 +176,11 @@ def _join(shape: Shape) -> dict[str, Unit]:
     found = dict(zip(METRICS, zip(*shape.values, strict=True), strict=True))
     units = {name: join_repeats(values) for name, values in found.items()}
     for name in COVERAGES:
-        counted = zip(shape.facts, found[name], strict=True)
-        facts = sum(count for count, value in counted if value is not None)
-        units[name] = Unit(*units[name][:2], float(facts) or None)
+        counted = zip(found[name], found["fact_coverage_micro"], strict=True)
+        facts = join_repeats(count for value, count in counted if value is not None)
+        if facts.denominator:
+            share = Fraction(facts.numerator) / Fraction(facts.denominator)
+            units[name] = Unit(share, 1, float(facts.denominator))
     return units
 
 
