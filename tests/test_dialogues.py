@@ -301,6 +301,20 @@ PROBLEMS = {
             "3:1: a fact names turn 1, but the dialogue's last turn is 0 (from 0)",
         ],
     ),
+    "names.jsonl": (
+        (
+            '{"dialogue_id": "a", "user": "x", "cluster": "", "tags": ["t", " "]}\n'
+            '{"dialogue_id": "b", "user": "x", "cluster": ["c"], "tags": "t"}\n'
+            '{"dialogue_id": "c", "user": "x", "cluster": null, "tags": []}\n'
+            '{"dialogue_id": "d", "user": "x", "cluster": 7, "tags": ["t"]}'
+        ),
+        [
+            "1:1: cluster must be a name, not the text ''",
+            "1:1: tags[1] must be a name, not the text ' '",
+            "2:1: cluster must be a name, not a list",
+            "2:1: tags must be a list of names, not the text 't'",
+        ],
+    ),
     "surrogate.jsonl": (
         '{"dialogue_id": "a", "user": "x \\ud800"}',
         ["1:1: text holds the lone surrogate '\\ud800', which can't be sent"],
