@@ -394,6 +394,22 @@ class TestRecord:
         assert parse_comparison(record, after, ON_COVERAGE) == found
         assert parse_comparison(record, after, both) == compare_runs(before, after, gates=both)
 
+    def test_gates_that_are_read_later_say_what_is_better(self, tmp_path):
+        transcripts = transcripts_of([3] * 8, "n" * 8)
+        rows = [100.0, 250.0, 80.0, 120.0, 95.0, 400.0, 60.0, 77.0]
+        longer = [value * 1.5 for value in rows]
+        runs = [
+            write_run(tmp_path / name, transcripts, {"length": row})
+            for name, row in (("a", rows), ("b", longer))
+        ]
+        gates = {"length": {"max": 1000}}
+        recorded = json.loads(json.dumps(comparison_record(compare_runs(*runs))))
+        later = parse_comparison(recorded, runs[1], gates)
+
+        assert recorded["length"]["verdict"] == "better"
+        assert later.metrics == compare_runs(*runs, gates=gates).metrics
+        assert (later.metrics["length"].verdict, later.metrics["length"].gained) == ("worse", ())
+
 
 class TestObstacles:
     def test_missing_dialogues(self, before, tmp_path):

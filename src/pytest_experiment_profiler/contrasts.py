@@ -117,18 +117,14 @@ class _Evidence(NamedTuple):
 def contrast_all(
     pairs: Sequence[Pair], metrics: Iterable[str], gates: Mapping[str, Any]
 ) -> dict[str, Contrast]:
-    """Compare metrics and judge them by the gates.
-
-    A metric's gate also says that lower is better if it only has a maximum.
-    """
-    contrasts = {metric: _contrast(metric, pairs, _limits(gates, metric)) for metric in metrics}
-    return judge_all(contrasts, gates)
+    """Compare metrics and judge them by the gates."""
+    return judge_all({metric: _contrast(metric, pairs) for metric in metrics}, gates)
 
 
 def judge_all(contrasts: Mapping[str, Contrast], gates: Mapping[str, Any]) -> dict[str, Contrast]:
     """Judge metrics, those that carry a gate by p-values adjusted for their number.
 
-    A metric's gate also names its margin.
+    A metric's gate also names its margin, and says that lower is better if it only has a maximum.
     """
     gated = {name: c.p for name, c in contrasts.items() if name in gates and c.p is not None}
     adjusted = dict(zip(gated, holm(list(gated.values())), strict=True))
@@ -146,6 +142,13 @@ def _limits(gates: Mapping[str, Any], metric: str) -> Mapping[str, Any]:
 
 
 def _judged(contrast: Contrast, limits: Mapping[str, Any]) -> Contrast:
+    if _is_lower_better(contrast.metric, limits) != contrast.lower_is_better:
+        contrast = replace(
+            contrast,
+            lower_is_better=not contrast.lower_is_better,
+            gained=contrast.lost,
+            lost=contrast.gained,
+        )
     verdict = judge(
         contrast.difference,
         contrast.p_adjusted,
@@ -156,17 +159,16 @@ def _judged(contrast: Contrast, limits: Mapping[str, Any]) -> Contrast:
     return replace(contrast, verdict=verdict)
 
 
-def _contrast(metric: str, pairs: Sequence[Pair], limits: Mapping[str, Any]) -> Contrast:
+def _contrast(metric: str, pairs: Sequence[Pair]) -> Contrast:
     evidence = _weigh_both(pairs) if metric == BOTH else _weigh(metric, pairs)
     found = evidence.difference
     known = None if isinstance(found, Absent) else found
-    lower_is_better = _is_lower_better(metric, limits)
     up = tuple(name for name, rise in evidence.rises.items() if rise > 0)
     down = tuple(name for name, rise in evidence.rises.items() if rise < 0)
     return Contrast(
         metric=metric,
         kind=evidence.kind,
-        lower_is_better=lower_is_better,
+        lower_is_better=False,
         pairs=len(evidence.rises),
         baseline=evidence.baseline,
         candidate=evidence.candidate,
@@ -179,8 +181,8 @@ def _contrast(metric: str, pairs: Sequence[Pair], limits: Mapping[str, Any]) -> 
         p=evidence.p,
         p_adjusted=evidence.p,
         verdict="too small to tell",
-        gained=down if lower_is_better else up,
-        lost=up if lower_is_better else down,
+        gained=up,
+        lost=down,
     )
 
 
