@@ -53,6 +53,8 @@ def parse_dialogue(values: Record) -> Dialogue:
     """Read a dialogue back from its record."""
     known = ("dialogue_id", "system", "user", "turns", "required_facts", "_place")
     place = values["_place"]
+    if not all(isinstance(tag, str) for tag in values.get("tags", ())):
+        raise TypeError("tags are names")
     return Dialogue(
         dialogue_id=values["dialogue_id"],
         system=values.get("system"),

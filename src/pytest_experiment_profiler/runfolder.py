@@ -15,12 +15,14 @@ from pytest_experiment_profiler.experiment import Dialogue, Transcript, Turn
 from pytest_experiment_profiler.records import Record, parse_dialogue, parse_turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 Parsed = TypeVar("Parsed")
 
 _LOGS = ("dialogues", "scores", "requests", "responses")
+_OF_A_RUN = {"experiment": dict, "selection": dict, "provenance": dict, "client": str}
+_OF_A_LINE = {"dialogue_id": str, "repeat": int, "turn": int}
 FILES = ("run.json", *(f"{name}.jsonl" for name in _LOGS), "summary.json")
 
 
@@ -117,9 +119,14 @@ def read_run(folder: Path) -> Record:
         raise RunFolderError(f"{folder} is no run folder: it holds no run.json") from error
     except (OSError, ValueError) as error:
         raise RunFolderError(f"{folder / 'run.json'} can't be read: {error}") from error
-    if not isinstance(values, dict):
+    if not isinstance(values, dict) or not _fits(values, _OF_A_RUN):
         raise RunFolderError(f"{folder / 'run.json'} doesn't describe a run")
     return values
+
+
+def _fits(values: Record, kinds: Mapping[str, type]) -> bool:
+    """Tell whether what a record has of these keys is of their kinds."""
+    return all(isinstance(values[key], kind) for key, kind in kinds.items() if key in values)
 
 
 def find_unfinished(folder: Path, selected: Iterable[str]) -> Path | None:
@@ -164,6 +171,8 @@ def _read_record(line: bytes, place: str) -> Record:
         raise RunFolderError(f"{place}: not a JSON line: {error}") from error
     if not isinstance(values, dict):
         raise RunFolderError(f"{place}: not what a run writes (no object)")
+    if not _fits(values, _OF_A_LINE):
+        raise RunFolderError(f"{place}: not what a run writes (of which dialogue?)")
     return values
 
 

@@ -260,6 +260,41 @@ def test_an_answer_that_no_run_writes_is_told(shell, run_folder, wrong, options)
     assert "calls of dialogue 'd0': not what a run writes" in err
 
 
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        *((name, {"dialogue_id": ["d0"]}) for name in ("dialogues", "requests", "scores")),
+        ("responses", {"turn": []}),
+        ("scores", {"repeat": {}}),
+        ("dialogues", {"tags": [["t"]]}),
+    ],
+)
+def test_a_name_that_is_none_is_told(shell, run_folder, name, wrong):
+    whole, folder = run_folder("a"), run_folder("b")
+    path = folder / f"{name}.jsonl"
+    lines = read_lines(path)
+    lines[1].update(wrong)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+
+    for words in (["summarize", "--log-dir", folder], ["compare", whole, folder]):
+        code, _, err = shell(*words)
+        assert code in {0, 2}
+        assert code == 0 or f"{name}.jsonl:2: not what a run writes" in err
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"selection": []}, {"client": []}, {"provenance": 5}, {"experiment": "x"}]
+)
+def test_a_run_that_says_something_else_is_told(shell, run_folder, wrong):
+    folder = run_folder("a")
+    path = folder / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | wrong), "utf-8")
+
+    code, out, err = shell("summarize", "--log-dir", folder)
+    assert (code, out) == (2, "")
+    assert err == f"{path} doesn't describe a run\n"
+
+
 @pytest.mark.parametrize("text", ["[]", "5", "{}", '{"counts": 5}', '{"provenance": []}', "{"])
 def test_a_summary_that_no_run_writes_is_made_anew(shell, run_folder, text):
     whole, folder = run_folder("a"), run_folder("b")

@@ -132,7 +132,8 @@ def read_summary(folder: Path, *, reused: int = 0) -> Reading:
     Values of own metrics, whose functions aren't known here, are taken from scores.jsonl.
     """
     run = read_run(folder)
-    experiment = parse_experiment(run["experiment"])
+    with tell_foreign(f"{folder / 'run.json'}, its experiment"):
+        experiment = parse_experiment(run["experiment"])
     readers, own = open_readers(experiment), _read_own(folder)
     tally = Tally(priced=run["client"] != "mock")
     lines: list[bytes] = []
