@@ -76,14 +76,15 @@ def fact_record(fact: Fact) -> Any:  # noqa: ANN401 -- one of the JSON forms
 
 
 def parse_fact(values: Any) -> Fact:  # noqa: ANN401 -- one of the JSON forms
-    """Read a fact from its JSON form, which is valid."""
+    """Read a fact from its JSON form; raise TypeError, ValueError or KeyError if it is none."""
     if isinstance(values, str):
         return Fact(wordings=(values,))
-    if isinstance(values, list):
-        return Fact(wordings=tuple(values))
-    form = next(form for form in FACT_FORMS if form in values)
-    words = (values[form],) if form == "regex" else tuple(values[form])
-    return Fact(wordings=words, form=form, turn=values.get("turn"))  # type: ignore[arg-type]
+    given = values if isinstance(values, dict) else {"any_of": values}
+    form = next((form for form in FACT_FORMS if form in given), "any_of")
+    words = (given[form],) if form == "regex" else tuple(given[form])
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError("the wordings of a fact are text")
+    return Fact(wordings=words, form=form, turn=given.get("turn"))  # type: ignore[arg-type]
 
 
 def hash_prompt(prompt: Prompt, client: str) -> str:

@@ -267,6 +267,9 @@ def test_an_answer_that_no_run_writes_is_told(shell, run_folder, wrong, options)
         ("responses", {"turn": []}),
         ("scores", {"repeat": {}}),
         ("dialogues", {"tags": [["t"]]}),
+        ("dialogues", {"required_facts": [["Paris", None]]}),
+        ("dialogues", {"required_facts": [7]}),
+        ("dialogues", {"required_facts": [{"turn": 0}]}),
     ],
 )
 def test_a_name_that_is_none_is_told(shell, run_folder, name, wrong):
