@@ -460,6 +460,17 @@ class TestObstacles:
         assert list(comparison.metrics) == ["refusal_rate"]
         assert len(comparison.notes) == 2
 
+    def test_the_advice_is_one_that_helps(self, before, tmp_path):
+        transcripts, own = transcripts_of(FOUND_AFTER, REFUSED_AFTER), {"length": [1.0] * 12}
+        other = write_run(tmp_path / "b", transcripts, fact_mode="strict", detector="keywords")
+        runs = [write_run(tmp_path / v, transcripts, own, version=v) for v in ("1", "2")]
+
+        with pytest.raises(UsageError, match="with the same facts and refusals in the manifest"):
+            compare_runs(before, other)
+        with pytest.raises(UsageError, match="summarize --rescore"):
+            compare_runs(*runs)
+        assert list(compare_runs(*runs, intersection=True).metrics) == ["length"]
+
     def test_other_definitions_leave_nothing_to_compare(self, tmp_path):
         transcripts = transcripts_of(FOUND_AFTER, REFUSED_AFTER)
         before = write_run(tmp_path / "before", transcripts, version="1")

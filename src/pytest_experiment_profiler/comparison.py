@@ -19,7 +19,7 @@ from pytest_experiment_profiler.errors import UsageError
 from pytest_experiment_profiler.scored import RunScores, Scored, hash_content, read_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pytest_experiment_profiler.experiment import Dialogue, Experiment
     from pytest_experiment_profiler.records import Record
@@ -33,6 +33,7 @@ SETTINGS = {
 
 FEW_NAMES = 3
 RESCORING = "score both anew: experiment-profiler summarize --rescore --log-dir FOLDER"
+SETTING = "make both runs with the same facts and refusals in the manifest"
 INTERSECTION = "--experiment-intersection, in the shell --intersection, compares what both share"
 
 
@@ -132,12 +133,17 @@ def _find_obstacles(
     metrics, clashes = _agreeing_metrics(baseline, candidate, gates)
     obstacles = [*_missing(left_out), *clashes]
     if obstacles and not intersection:
-        advice = INTERSECTION if metrics else RESCORING
         raise UsageError(
             f"{candidate.folder} can't be compared with {baseline.folder}: "
-            f"{'; '.join(obstacles)} ({advice})"
+            f"{'; '.join(obstacles)} ({_advise(metrics, clashes)})"
         )
     return metrics, obstacles
+
+
+def _advise(metrics: Sequence[str], clashes: Sequence[str]) -> str:
+    if any("definitions_version" in clash for clash in clashes):
+        return RESCORING
+    return INTERSECTION if metrics else SETTING
 
 
 def comparison_record(comparison: Comparison) -> Record:
