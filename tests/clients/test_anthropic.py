@@ -341,15 +341,16 @@ def test_a_date_to_wait_for_is_seconds_from_now(environment, form):
     assert 3500 < error.retry_after_s <= 3600
 
 
-def tell_limit(limit, remaining, reset):
-    start = "anthropic_ratelimit_requests"
+def tell_limit(limit, remaining, reset, kind="requests"):
+    start = f"anthropic_ratelimit_{kind}"
     return {f"{start}_limit": limit, f"{start}_remaining": remaining, f"{start}_reset": reset}
 
 
-def test_a_rate_limit_is_read_from_the_headers(environment):
-    headers = tell_limit("50", "7", "2000-01-01T00:00:00Z")
+@pytest.mark.parametrize("kind", ["requests", "tokens", "input-tokens", "output-tokens"])
+def test_a_rate_limit_is_read_from_the_headers(environment, kind):
+    headers = tell_limit("50", "7", "2000-01-01T00:00:00Z", kind.replace("-", "_"))
     error, _ = ask_once(fail(429, "rate_limit_error", "x", **headers), environment=environment)
-    assert error.limits == (("requests", 50.0, 7.0, 0.0),)
+    assert error.limits == ((kind, 50.0, 7.0, 0.0),)
 
 
 @pytest.mark.parametrize(

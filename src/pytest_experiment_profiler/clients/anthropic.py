@@ -37,7 +37,10 @@ _TOO_MANY = 429
 _RETRYABLE = frozenset({408, 409, _TOO_MANY})
 _SAMPLING = re.compile(r"\b(temperature|top_p|top_k)\b")
 _SPENT = re.compile(r"\b(spend(ing)? limit|usage limits?|credit balance)\b", re.IGNORECASE)
-_LIMITS = ("requests", "tokens", "input-tokens", "output-tokens")
+_LIMITS = {
+    kind: f"anthropic-ratelimit-{kind}-"
+    for kind in ("requests", "tokens", "input-tokens", "output-tokens")
+}
 _SHOWN_BYTES = 200
 
 
@@ -242,10 +245,11 @@ def _seconds_until(date: str) -> float | None:
 
 
 def _read_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
-    """Read the rate-limit headers; none at all is the common case of servers of one's own."""
+    """Read the rate-limit headers that are there; servers of one's own send few or none."""
     limits = []
-    for kind in _LIMITS if "anthropic-ratelimit-requests-limit" in headers else ():
-        start = f"anthropic-ratelimit-{kind}-"
+    for kind, start in _LIMITS.items():
+        if f"{start}limit" not in headers:
+            continue
         try:
             limit, remaining = float(headers[f"{start}limit"]), float(headers[f"{start}remaining"])
             reset = datetime.fromisoformat(headers[f"{start}reset"])
