@@ -444,7 +444,17 @@ def test_a_profile_that_is_not_there_is_told(monkeypatch, tmp_path):
         AnthropicClient(30.0)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/v1", "http://127.0.0.1:1/v1/", "localhost:80"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:1/v1",
+        "http://127.0.0.1:1/v1/",
+        "localhost:80",
+        "http://[::1",
+        "http://127.0.0.1:port",
+        "http://a b",
+    ],
+)
 def test_a_base_url_that_cannot_work_is_told(environment, url):
     environment.setenv("ANTHROPIC_BASE_URL", url)
     with pytest.raises(UsageError, match="ANTHROPIC_BASE_URL"):

@@ -41,6 +41,7 @@ _LIMITS = {
     kind: f"anthropic-ratelimit-{kind}-"
     for kind in ("requests", "tokens", "input-tokens", "output-tokens")
 }
+_BASE_URL = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?")
 _SHOWN_BYTES = 200
 
 
@@ -88,18 +89,22 @@ class AnthropicClient:
 def _open_sdk(timeout_s: float) -> tuple[anthropic.AsyncAnthropic, httpx2.AsyncClient]:
     with _without_collecting():
         import anthropic  # noqa: PLC0415 -- 1 s
+        import httpx2  # noqa: PLC0415 -- comes with it
 
+    url = os.environ.get("ANTHROPIC_BASE_URL") or ANTHROPIC_URL
     http = anthropic.DefaultAioHttpClient(timeout=timeout_s)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of several credentials the first one counts
             sdk = anthropic.AsyncAnthropic(
-                base_url=os.environ.get("ANTHROPIC_BASE_URL") or ANTHROPIC_URL,
+                base_url=url,
                 http_client=http,
                 open_telemetry=False,
             )
     except (anthropic.AnthropicError, ValueError) as error:
         raise UsageError(f"the credentials can't be used: {error}") from error
+    except httpx2.InvalidURL as error:
+        raise _no_url(url) from error
     return sdk, http
 
 
@@ -121,8 +126,12 @@ def _check_base_url() -> None:
         raise UsageError("ANTHROPIC_BASE_URL must hold no user and password")
     if url.rstrip("/").endswith("/v1"):
         raise UsageError(f"ANTHROPIC_BASE_URL={url} must not end in /v1: the client adds it")
-    if url and not re.match(r"https?://[^/\s]+", url):
-        raise UsageError(f"ANTHROPIC_BASE_URL={url!r} must be a URL such as {ANTHROPIC_URL}")
+    if url and not _BASE_URL.fullmatch(url):
+        raise _no_url(url)
+
+
+def _no_url(url: str) -> UsageError:
+    return UsageError(f"ANTHROPIC_BASE_URL={url!r} must be a URL such as {ANTHROPIC_URL}")
 
 
 def _check_credentials(sdk: anthropic.AsyncAnthropic) -> None:
