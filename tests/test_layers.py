@@ -30,7 +30,7 @@ FLOORS = (
     {"scored"},
     {"manifest", "runner", "caller", "delivery", "summary", "comparison", "selection"} | {"tally"},
     {"engine", "verdict", "plan", "spending"},
-    {"launch", "properties"},
+    {"launch", "properties", "board"},
     {"orders", "options", "finder", "distribution", "terminal", "judging", "challenge"},
     {"items", "commands"},
     {"cli", "plugin"},

@@ -22,7 +22,7 @@ def make_scheduler(config: pytest.Config, log: Any) -> Any:  # noqa: ANN401 -- x
         "worksteal": "LoadScopeScheduling",
         "loadgroup": "LoadGroupScheduling",
     }.get(config.getoption("dist"))
-    if base is None or not _names_manifests(config):
+    if base is None or not names_manifests(config):
         return None
 
     class ManifestScheduling(getattr(scheduler, base)):  # type: ignore[misc]
@@ -36,7 +36,7 @@ def make_scheduler(config: pytest.Config, log: Any) -> Any:  # noqa: ANN401 -- x
     return ManifestScheduling(config, log)
 
 
-def _names_manifests(config: pytest.Config) -> bool:
+def names_manifests(config: pytest.Config) -> bool:
     """Tell whether the command line names manifests, or folders that hold some."""
     if config.args_source.name != "ARGS":
         return False

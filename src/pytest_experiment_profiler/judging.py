@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_experiment_profiler.board import is_stopped
 from pytest_experiment_profiler.errors import ExperimentError
 from pytest_experiment_profiler.properties import describe_item, find_place
 from pytest_experiment_profiler.reports.failure import explain_failure, list_failed
@@ -69,7 +71,7 @@ def take_transcripts(item: pytest.Item, run: Run, status: StatusLine) -> Iterato
     """Take a run's transcripts, show how it stands meanwhile, and let the hooks see each."""
     silent = item.config.get_verbosity(pytest.Config.VERBOSITY_SUBTESTS) == 0
     try:
-        for transcripts in run.take_transcripts(lambda: status.show(run.standing())):
+        for transcripts in run.take_transcripts(partial(_look, item, run, status)):
             if not (silent and all(t.outcome == "ok" for t in transcripts)):
                 status.clear()
             show_hooks(item, run, transcripts)
@@ -85,7 +87,7 @@ def hold_dialogue(item: Any) -> None:  # noqa: ANN401 -- DialogueItem, which imp
     run: Run = item.file.run
     status: StatusLine = item.file.status
     try:
-        transcripts = run.take(item.dialogue_id, lambda: status.show(run.standing()))
+        transcripts = run.take(item.dialogue_id, partial(_look, item, run, status))
     except KeyboardInterrupt:
         run.stop("interrupted")
         raise pytest.exit.Exception("interrupted", returncode=2) from None
@@ -97,6 +99,13 @@ def hold_dialogue(item: Any) -> None:  # noqa: ANN401 -- DialogueItem, which imp
     if transcripts[0].outcome == "not_run" and run.tell_not_run(item.dialogue_id):
         pytest.fail(f"dialogues were not run: {transcripts[0].not_run}", pytrace=False)
     judge_dialogue(item, run, transcripts)
+
+
+def _look(item: pytest.Item, run: Run, status: StatusLine) -> None:
+    """Show how a run stands; raise KeyboardInterrupt where the session's controller met one."""
+    status.show(run.standing())
+    if is_stopped(item.config):
+        raise KeyboardInterrupt
 
 
 def judge_gates(item: Any) -> None:  # noqa: ANN401 -- GatesItem, which imports us

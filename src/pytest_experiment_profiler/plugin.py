@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from pytest_experiment_profiler.selection import (
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
+    from pytest_experiment_profiler.board import Board
     from pytest_experiment_profiler.engine import Run
     from pytest_experiment_profiler.experiment import Client
     from pytest_experiment_profiler.loop import LoopThread
@@ -37,6 +38,7 @@ _crashed = pytest.StashKey[bool]()
 _chosen = pytest.StashKey[dict[str, list[str]]]()
 _unknown = pytest.StashKey[list[str]]()
 _failed = pytest.StashKey[set[str]]()
+_board = pytest.StashKey["Board"]()
 _ITEMS = "pytest_experiment_profiler.items"
 
 
@@ -90,10 +92,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 -- xdist's WorkerController
-    """Hand over to a worker which dialogues were chosen, and whether another one crashed."""
+    """Hand over to a worker which dialogues were chosen, and what becomes of the others."""
     stash = node.config.stash
     node.workerinput["experiment_chosen"] = stash.get(_chosen, {})
     node.workerinput["experiment_crashed"] = stash.get(_crashed, False)
+    board = _put_up_board(node.config)
+    node.workerinput["experiment_board"] = board and board.path
+
+
+def _put_up_board(config: pytest.Config) -> Board | None:
+    """Make the board of a session with experiments, and take SIGTERM for Ctrl-C while it stands."""
+    from pytest_experiment_profiler import board, distribution  # noqa: PLC0415 -- in few sessions
+
+    if _board not in config.stash and distribution.names_manifests(config):
+        config.stash[_board] = put_up = board.Board()
+        config.pluginmanager.register(put_up)
+        with ExitStack() as stack:
+            stack.callback(put_up.remove)
+            stack.enter_context(_sigterm_as_ctrl_c())
+            config.add_cleanup(stack.pop_all().close)
+    return config.stash.get(_board, None)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -209,7 +227,7 @@ def model_client(request: pytest.FixtureRequest) -> Client:
 @pytest.fixture(scope="module")
 def experiment_run(request: pytest.FixtureRequest, model_client: Client) -> Iterator[Run]:
     """Start an experiment's calls; end them when its last item is done."""
-    from pytest_experiment_profiler import items, judging, orders  # noqa: PLC0415 -- see pytest_addhooks
+    from pytest_experiment_profiler import board, items, judging, orders  # noqa: PLC0415
 
     file: Any = request.node
     with _failing():
@@ -218,6 +236,7 @@ def experiment_run(request: pytest.FixtureRequest, model_client: Client) -> Iter
         selected = items.find_selected(file)
         run = orders.start_run(file, model_client, _loop_thread(request.session), selected)
     request.config.stash.setdefault(_folders, {})[str(run.folder)] = None
+    board.name_run(request.config, run.folder)
     file.run, file.status = run, judging.open_status(request.config)
     with _sigterm_as_ctrl_c():
         yield run
@@ -259,6 +278,8 @@ def pytest_terminal_summary(
     if hasattr(config, "workerinput"):
         return
     folders = dict.fromkeys([*config.stash.get(_folders, {}), *find_folders(config)])
+    if _board in config.stash:
+        folders |= dict.fromkeys(config.stash[_board].list_runs())
     if folders or list_failures(config):
         from pytest_experiment_profiler import terminal  # noqa: PLC0415 -- see pytest_addhooks
 

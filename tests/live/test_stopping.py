@@ -52,6 +52,23 @@ def test_stopped_once_a_run_keeps_what_was_in_flight(service, project, start, wa
     assert summary["counts"]["not_run"] == 60 - api.requests
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_workers_stop_where_their_controller_alone_is_told(service, project, start, number):
+    pytest.importorskip("xdist")
+    api = service(delay_s=0.3)
+    manifest = project(60, concurrency=8)
+    process = start(*live_command(manifest, "pytest"), "-n", "1")
+    api.wait_for(12)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    summary = json.loads((find_run(manifest) / "summary.json").read_text("utf-8"))
+    assert process.returncode == 2, out + err
+    assert "Traceback" not in out + err
+    assert "resume: " in out
+    assert api.requests == len(api.answered) == summary["counts"]["calls"] < 60
+    assert summary["status"] == "partial"
+
+
 ENDING = """
 import sys
 import pytest
