@@ -292,8 +292,7 @@ class Run:
                 raise
             done = set()  # Ctrl-C again: those in flight get no more time
         if not done:
-            self._loop.call_soon(self._cut)
-            done, _ = wait([self._work], GRACE_S)
+            done, _ = wait([self._work], GRACE_S if self._loop.call(self._cut) else 0)
         for work in done:
             try:
                 work.result()

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 CLOSE_S = 5.0
 """Seconds that clients get to close."""
 
+ANSWER_S = 1.0
+"""Seconds after which a loop that does not answer is taken to be blocked by a client."""
+
 OLDEST = 2
 """The garbage collector's generation of what stayed longest; its rounds look through all."""
 
@@ -64,6 +67,17 @@ class LoopThread:
         """Call a function on the loop."""
         self._loop.call_soon_threadsafe(function)
 
+    def call(self, function: Callable[[], None]) -> bool:
+        """Call a function on the loop and wait for that; False where a client blocks the loop."""
+        called = threading.Event()
+
+        def call() -> None:
+            function()
+            called.set()
+
+        self.call_soon(call)
+        return called.wait(ANSWER_S)
+
     def admit(self, client: Client, model: str, most: int) -> Admission:
         """Return the admission to a client's account and model; the client is closed with us."""
         self._clients[id(client)] = client
@@ -77,8 +91,8 @@ class LoopThread:
     def close(self) -> None:
         """Cancel what still runs, close the clients, end the thread."""
         if not self._closed.is_set():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._closed.wait(CLOSE_S)
+            if self.call(self._loop.stop):
+                self._closed.wait(CLOSE_S)
             for run in list(self._under_way):
                 self.end_run(run)
 

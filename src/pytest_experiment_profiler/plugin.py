@@ -92,7 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 -- xdist's WorkerController
-    """Hand over to a worker which dialogues were chosen, and what becomes of the others."""
+    """Tell a worker which dialogues were chosen, whether another crashed, and of the board."""
     stash = node.config.stash
     node.workerinput["experiment_chosen"] = stash.get(_chosen, {})
     node.workerinput["experiment_crashed"] = stash.get(_crashed, False)
