@@ -10,7 +10,7 @@ from genai_prices import extract_usage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_experiment_profiler.pricing import price_usd, prices_as_of
+from pytest_experiment_profiler.pricing import count_tokens, price_usd, prices_as_of
 
 USAGE = {"input_tokens": 1_000_000, "output_tokens": 100_000}
 
@@ -47,6 +47,13 @@ def test_an_unknown_model_has_no_price(model):
 )
 def test_usage_that_says_nothing_has_no_price(usage):
     assert price_usd("claude-haiku-4-5", usage) is None
+
+
+@pytest.mark.parametrize("name", ["input_tokens", "output_tokens", "cache_read_input_tokens"])
+def test_less_than_nothing_has_no_price_and_takes_nothing_away(name):
+    usage = USAGE | {"cache_read_input_tokens": 3, name: -7}
+    assert price_usd("claude-haiku-4-5", usage) is None
+    assert count_tokens(usage) == count_tokens(usage | {name: 0})
 
 
 def test_the_table_in_use_is_named():

@@ -19,8 +19,8 @@ _INPUT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_token
 
 
 def count_tokens(usage: Mapping[str, Any]) -> tuple[int, int]:
-    """Count an answer's tokens, in and out; what is no number counts nothing."""
-    counts = {name: count for name, count in usage.items() if isinstance(count, int)}
+    """Count an answer's tokens, in and out; what is no number of tokens counts nothing."""
+    counts = {name: count for name, count in usage.items() if type(count) is int and count > 0}
     return sum(counts.get(name, 0) for name in _INPUT), counts.get("output_tokens", 0)
 
 
@@ -41,7 +41,7 @@ def price_usd(
 def _is_plain(usage: Mapping[str, Any]) -> bool:
     """Tell whether an answer used nothing but tokens in and out."""
     counts = [usage.get("input_tokens"), usage.get("output_tokens")]
-    if not all(type(count) is int for count in counts):
+    if not all(type(count) is int and count >= 0 for count in counts):
         return False
     return all(
         name in _PLAIN or not (any(value.values()) if isinstance(value, dict) else value)
@@ -75,6 +75,8 @@ def _price_in_full(model: str, usage: Mapping[str, Any], at: datetime | None) ->
     """
     from genai_prices import extract_usage  # noqa: PLC0415 -- 0.4 s, needed with real answers only
 
+    if _is_below_zero(usage):
+        return None
     try:
         found = extract_usage({"model": model, "usage": dict(usage)}, provider_id="anthropic")
         known = found.model.id if found.model else ""
@@ -85,6 +87,11 @@ def _price_in_full(model: str, usage: Mapping[str, Any], at: datetime | None) ->
     except (LookupError, ValueError, AttributeError, TypeError):
         return None
     return price.total_price
+
+
+def _is_below_zero(usage: Mapping[str, Any]) -> bool:
+    """Tell whether an answer counts less than nothing, which would take from what others cost."""
+    return any(isinstance(count, int | float) and count < 0 for count in usage.values())
 
 
 def prices_as_of() -> str:
