@@ -220,6 +220,11 @@ def test_a_200_that_is_no_message_is_an_error_worth_another_try(environment, bod
     assert len(str(error)) < 1000
 
 
+def test_an_attempt_keeps_the_status_that_came(environment):
+    error, _ = ask_once(Answer(body=b"", status=204), environment=environment)
+    assert (error.kind, error.status) == ("not_a_message", 204)
+
+
 def test_what_came_instead_of_a_message_is_shown(environment):
     error, _ = ask_once(Answer(body=HTML), environment=environment)
     assert "Sign in to the guest network" in str(error)

@@ -79,7 +79,7 @@ class AnthropicClient:
             raise _no_answer(error, str(self._sdk.base_url)) from error
         if not response.is_success:
             raise _refused_request(response.status_code, response.headers, response.content)
-        return _reply(response.content, response.headers)
+        return _reply(response.status_code, response.headers, response.content)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -270,14 +270,14 @@ def _read_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
     return tuple(limits)
 
 
-def _reply(content: bytes, headers: Mapping[str, str]) -> Reply:
+def _reply(status: int, headers: Mapping[str, str], content: bytes) -> Reply:
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
         body = None
     if not _is_message(body):
         message = f"the answer is no message of the API: {_show(content)}"
-        raise ClientError(message, retryable=True, status=200, kind="not_a_message", lost=True)
+        raise ClientError(message, retryable=True, status=status, kind="not_a_message", lost=True)
     texts = [block["text"] for block in body["content"] if block.get("type") == "text"]
     thinking = [str(b.get("thinking", "")) for b in body["content"] if b.get("type") == "thinking"]
     metadata = {"message_id": body.get("id"), "stop_details": body.get("stop_details")}
