@@ -23,7 +23,7 @@ PACKAGES = {"clients", "metrics", "reports", "commands"}
 
 FLOORS = (
     {"experiment", "errors", "documents"},
-    {"records", "validation"},
+    {"records", "validation", "interrupts"},
     {"dialogues", "runlog", "runfolder", "recall", "statistics", "pairing", "pricing", "hooks"}
     | {"provenance", "admission", "budget", "doubts", "models"},
     {"clients", "metrics", "reports", "pacing", "loop", "contrasts", "gates", "handover"},

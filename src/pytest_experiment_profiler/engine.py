@@ -18,6 +18,7 @@ from pytest_experiment_profiler.delivery import Delivery
 from pytest_experiment_profiler.errors import ExperimentError, RunFolderError, say_error
 from pytest_experiment_profiler.gates import judge_dialogue
 from pytest_experiment_profiler.handover import Handover
+from pytest_experiment_profiler.interrupts import hold_back
 from pytest_experiment_profiler.metrics import open_readers, read_all
 from pytest_experiment_profiler.pacing import Pacing
 from pytest_experiment_profiler.pricing import FREE_CLIENTS
@@ -236,20 +237,27 @@ class Run:
             return self.summary
         try:
             self._wait_for_work()
-            self._threads.close()
-            if self._recall is not None:
-                self._recall.close()
-            self._save_whole(self._log.seal)
-            summary = summarize(self.record, self._tally, reused=self.progress.reused)
-            self.summary = summary
-            self._save_whole(partial(self._judge, summary))
-            self._save_whole(partial(self._write_summary, add))
+            with hold_back() as interrupts:
+                summary = self._conclude(add)
         finally:
             self._loop.end_run(self._work)
             self.unlock()
+        if interrupts and self.progress.may_go_on():
+            raise KeyboardInterrupt
         problems = self.progress.list_problems()
         if problems:
             raise RunFolderError("; ".join(problems))
+        return summary
+
+    def _conclude(self, add: Callable[[Record], None] | None) -> Summary:
+        self._threads.close()
+        if self._recall is not None:
+            self._recall.close()
+        self._save_whole(self._log.seal)
+        summary = summarize(self.record, self._tally, reused=self.progress.reused)
+        self.summary = summary
+        self._save_whole(partial(self._judge, summary))
+        self._save_whole(partial(self._write_summary, add))
         return self.summary
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[GateResult]:

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         held = _start(options, checked, choice, loop)
         _follow(held)
         try:
-            held.finish()
+            _finish(held)
         except RunFolderError as error:
             say(make_plain(str(error)), sys.stderr)
             return INTERRUPTED if held.progress.stopped == INTERRUPTION else FAILED
@@ -124,6 +124,14 @@ def _follow(run: Run) -> None:
                     say(explain_failure(transcript, place, gates) + "\n", sys.stderr)
     except KeyboardInterrupt:
         run.stop(INTERRUPTION)
+
+
+def _finish(run: Run) -> None:
+    try:
+        run.finish()
+    except KeyboardInterrupt:
+        run.stop(INTERRUPTION)
+        run.finish()
 
 
 def _conclude(options: argparse.Namespace, run: Run) -> int:
