@@ -11,7 +11,7 @@ from pytest_experiment_profiler.metrics.exact import Span, find_exact, match_exa
 from pytest_experiment_profiler.metrics.likeness import INFLECTIONS, is_short_form
 from pytest_experiment_profiler.metrics.numerals import is_number
 from pytest_experiment_profiler.metrics.patterns import check_pattern
-from pytest_experiment_profiler.metrics.vocabulary import LIGHT, MONTH_NAMES, TITLES
+from pytest_experiment_profiler.metrics.vocabulary import LIGHT, MONTH_NAMES, OPPOSITES, TITLES
 from pytest_experiment_profiler.metrics.wordings import Word, Wording, read_wording
 
 if TYPE_CHECKING:
@@ -103,11 +103,11 @@ def _find_part(wording: Wording, answer: Answer, share: float) -> Span | None:
     stream = answer.tokens.stream
     for word in wording.words:
         places = _places(word, answer) if word.sign in stream else ()
-        if word.fixed and not places:
+        if not places and (word.fixed or f" {OPPOSITES.get(word.key)} " in stream):
             return None
         found.append((word, places))
     hits = [hit for hit in found if hit[1]]
-    if len(hits) < share * len(found) or False not in [word.fixed for word, _ in hits]:
+    if len(hits) < share * len(found) or False not in [word.bare for word, _ in hits]:
         return None
     if len(hits) < len(found) and _names_another(found, answer):
         return None
@@ -145,14 +145,17 @@ def _names_another(found: Sequence[tuple[Word, Sequence[int]]], answer: Answer) 
 def _is_strange(answer: Answer, place: int, side: int, known: set[str]) -> bool:
     """Tell whether the next token on a side is a name beside this one, and not the fact's."""
     tokens, text = answer.tokens, answer.tokens.folded.text
-    first, last = sorted((place, place + side))
+    beside = place + side
+    if side > 0 and tokens.keys[beside : beside + 1] == ["of"]:
+        beside += 1
+    first, last = sorted((place, beside))
     if first < 0 or last >= len(tokens.keys):
         return False
-    other = tokens.keys[place + side]
-    gap = text[tokens.span(first)[1] : tokens.span(last)[0]]
+    other = tokens.keys[beside]
+    gap = text[tokens.span(first)[1] : tokens.span(last)[0]].replace(" of", "").replace(" the", "")
     if gap.strip(" ." if len(tokens.keys[first]) == 1 else " "):
         return False
-    if not text[tokens.span(place + side)[0]].isupper() or other in LIGHT or other in TITLES:
+    if not text[tokens.span(beside)[0]].isupper() or other in LIGHT or other in TITLES:
         return False
     return not any(
         is_short_form(other, key) or (len(key) == _INITIALS and key[0] == other[0]) for key in known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_experiment_profiler.metrics.vocabulary import ENDINGS, NICKNAMES
+from pytest_experiment_profiler.metrics.vocabulary import ENDINGS, NICKNAMES, OPPOSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,18 @@ class Likeness(NamedTuple):
 def _is_slip(word: str, other: str) -> bool:
     """Tell whether two words differ by one letter at most, or by two if they are long."""
     shorter = min(len(word), len(other))
-    return shorter >= _SHORTEST and _is_within(word, other, 1 if shorter < _LONG else 2)
+    if shorter < _SHORTEST or not _is_within(word, other, 1 if shorter < _LONG else 2):
+        return False
+    return not _are_opposed(word, other)
+
+
+def _are_opposed(word: str, other: str) -> bool:
+    """Tell whether two words are a pair such as "hypothermia" and "hyperthermia"."""
+    return any(
+        (word.startswith(one) and other == another + word.removeprefix(one))
+        or (word.endswith(one) and other == word.removesuffix(one) + another)
+        for one, another in OPPOSED
+    )
 
 
 def _is_inflected(word: str, other: str) -> bool:

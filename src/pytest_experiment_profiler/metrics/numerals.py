@@ -35,7 +35,7 @@ def plain_number(literal: str) -> str:
     digits = literal.removeprefix("-").replace(" ", "").replace("'", "")
     head, comma, tail = digits.rpartition(",")
     if comma and len(tail) <= _DECIMALS:
-        digits = f"{head}.{tail}"
+        digits = f"{head.replace('.', '')}.{tail}"
     digits = digits.replace(",", "")
     if digits.count(".") > 1 or (digits.endswith(".000") and not digits.startswith("0")):
         digits = digits.replace(".", "")

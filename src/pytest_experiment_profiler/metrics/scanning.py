@@ -18,8 +18,8 @@ from pytest_experiment_profiler.metrics.vocabulary import (
     CURRENCIES,
     MONTH_NAMES,
     NUMBER_WORDS,
-    SPEEDS,
     SUFFIXES,
+    WRITTEN_OUT,
 )
 
 SPACELESS = (
@@ -71,6 +71,7 @@ def _token(*, is_ascii: bool) -> re.Pattern[str]:
       | (?P<number>
             (?:(?<![^\s(])-)?
             (?: \d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?(?!\d|,\d)
+              | \d{{1,3}}(?:\.\d{{3}})+,\d{{1,2}}(?!\d|,\d)
               | \d{{1,3}}(?:\.\d{{3}}){{2,}}(?!\d)
               | \d{{1,3}}(?:[\ ']\d{{3}})+(?!\d)
               | (?<!\d,)\d+,\d{{1,2}}(?!\d|,\d)
@@ -181,8 +182,8 @@ def _measure(tokens: list[Token]) -> list[Token]:
             measured += [(key, start, end), *price]
         elif not is_number(last) and last not in AFTER_UNIT:
             measured.append(("%" if key == "cent" and last == "per" else key, start, end))
-        elif key in SPEEDS:
-            measured += [(unit, start, end) for unit in SPEEDS[key]]
+        elif key in WRITTEN_OUT:
+            measured += [(unit, start, end) for unit in WRITTEN_OUT[key]]
         else:
             measured.append((AFTER_NUMBER.get(key, key), start, end))
         last = key

@@ -69,6 +69,7 @@ SAME = CURRENCIES | _table("""
     mm: millimetre millimetres millimeter millimeters
     metre: metres meter meters
     kg: kgs kilo kilos kilogram kilograms kilogramme kilogrammes
+    square: sq
     gram: grams gramme grammes
     mg: milligram milligrams milligramme milligrammes
     litre: litres liter liters
@@ -116,7 +117,52 @@ SAME = CURRENCIES | _table("""
     mouse: mice
     tooth: teeth
     goose: geese
+    half: halves
+    calf: calves
+    shelf: shelves
+    loaf: loaves
+    thief: thieves
+    louse: lice
+    ox: oxen
+    bus: buses
+    gas: gases
+    lens: lenses
+    virus: viruses
+    analysis: analyses
+    crisis: crises
+    thesis: theses
+    hypothesis: hypotheses
+    diagnosis: diagnoses
+    synthesis: syntheses
+    phenomenon: phenomena
+    criterion: criteria
+    bacterium: bacteria
+    fungus: fungi
+    nucleus: nuclei
+    cactus: cacti
+    stimulus: stimuli
+    larva: larvae
+    alga: algae
+    vertebra: vertebrae
+    formula: formulae
+    index: indices
+    matrix: matrices
     gray: grey
+    sulfur: sulphur
+    sulfate: sulphate
+    sulfuric: sulphuric
+    estrogen: oestrogen
+    esophagus: oesophagus
+    edema: oedema
+    catalog: catalogue
+    dialog: dialogue
+    jewelry: jewellery
+    airplane: aeroplane
+    maneuver: manoeuvre
+    plow: plough
+    donut: doughnut
+    mold: mould
+    odor: odour
 """)
 AFTER_NUMBER = _table("""
     metre: m
@@ -131,15 +177,27 @@ AFTER_NUMBER = _table("""
     watt: w
     volt: v
 """)
-AFTER_UNIT = _set("km mile metre degree degrees °")
-SPEEDS = {"kmh": ("km", "hour"), "kph": ("km", "hour"), "mph": ("mile", "hour")}
+AFTER_UNIT = _set("km mile metre degree degrees ° square sq cubic")
+WRITTEN_OUT = {
+    "kmh": ("km", "hour"),
+    "kph": ("km", "hour"),
+    "mph": ("mile", "hour"),
+    "m2": ("square", "metre"),
+    "sqm": ("square", "metre"),
+    "km2": ("square", "km"),
+    "cm2": ("square", "cm"),
+    "m3": ("cubic", "metre"),
+    "cm3": ("cubic", "cm"),
+    "kwh": ("kw", "hour"),
+    "mwh": ("mw", "hour"),
+}
 
 BESIDE_NUMBERS = NUMBER_WORDS.union(
     MONTHS,
     CURRENCIES,
     AFTER_NUMBER,
     AFTER_UNIT,
-    SPEEDS,
+    WRITTEN_OUT,
     ("minus", "and", "of", "per", "cent"),
     ("bn", "mn", "tn", ""),
 )
@@ -191,3 +249,32 @@ ENDINGS = _set("""
     ize izes ized izing ise ises ised ising ment ments ness ity able ible ate ates ated ating ant
     ent ance ence ful ure ural
 """) | {""}
+
+DIRECTIONS = _set("new north south east west")
+"""What a name can't be without: New Mexico, South Korea."""
+
+
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """Read pairs of words, either way round."""
+    pairs = [(one, other) for one, _, other in (pair.partition("/") for pair in text.split())]
+    return (*pairs, *((other, one) for one, other in pairs))
+
+
+OPPOSITES = dict(
+    _pairs("""
+    north/south east/west northern/southern eastern/western left/right upper/lower inner/outer
+    ascending/descending increasing/decreasing increase/decrease rise/fall rising/falling
+    maximum/minimum positive/negative male/female internal/external before/after higher/lower
+    primary/secondary import/export above/below first/last black/white hot/cold major/minor
+    older/younger man/woman king/queen mother/father brother/sister son/daughter
+""")
+)
+"""Words that make of a thing the other one of two."""
+
+OPPOSED = _pairs("""
+    hypo/hyper endo/exo ab/ad inter/intra macro/micro ante/anti homo/hemi pro/pre intro/extro
+    ite/ate ite/ide ate/ide ane/ene ene/yne ane/yne ose/ase
+    desert/dessert complement/compliment principal/principle stationary/stationery angel/angle
+    causal/casual trail/trial capital/capitol council/counsel
+""")
+"""Beginnings and endings by which two words are told apart, not misspelt."""

@@ -11,6 +11,7 @@ from pytest_experiment_profiler.metrics.numerals import is_number
 from pytest_experiment_profiler.metrics.scanning import CAPITALS, is_spaceless
 from pytest_experiment_profiler.metrics.tokens import Tokens
 from pytest_experiment_profiler.metrics.vocabulary import (
+    DIRECTIONS,
     LIGHT,
     MONTH_NAMES,
     SHORT_FOR,
@@ -39,12 +40,14 @@ _FEWEST_NAMES, _MOST_NAMES = 3, 5
 class Word(NamedTuple):
     """A word of weight in a wording: its key, whether it is a name, or can't be done without.
 
+    One that is `bare` (a number, a month) says too little to be found alone.
     `sign` is what stands in the keys of every text that holds it, or another form of it.
     """
 
     key: str
     name: bool
     fixed: bool
+    bare: bool
     sign: str
 
 
@@ -199,9 +202,10 @@ def _words(tokens: Tokens) -> Iterable[Word]:
     for place, key in enumerate(tokens.keys):
         if key not in LIGHT:
             start, end = tokens.span(place)
-            fixed = is_number(key) or key in MONTH_NAMES or _is_numeral(text, start, end)
+            bare = is_number(key) or key in MONTH_NAMES or _is_numeral(text, start, end)
             name = text[start].isupper()
-            words.setdefault(key, Word(key, name, fixed, _sign(key, is_whole=name)))
+            fixed = bare or any(map(str.isdigit, key)) or (name and key in DIRECTIONS)
+            words.setdefault(key, Word(key, name, fixed, bare, _sign(key, is_whole=name)))
     return words.values()
 
 
