@@ -29,10 +29,12 @@ def frame(sentences: Iterable[Sentence]) -> tuple[Frames, ...]:
         found = find_frames(level(sentence.words))
         saying = "says" in found or (saying and sentence.start == end)
         if "idiomatic" in found:
-            found -= {"decline", "soft", "inability"}
+            found -= {"decline", "soft", "inability", "redirect"}
         quoting = presenting or saying or (listing and sentence.item)
         if quoting and not found.isdisjoint(_REFUSING):
             found = (found - _REFUSING) | {"quoted"}
+        elif not found.isdisjoint(DECLINING):
+            found -= {"stance"}
         if sentence.opens_list:
             listing = found.isdisjoint(DECLINING | LIMITS)
             presenting = presenting or (listing and "presents" in found)

@@ -23,8 +23,8 @@ _SALUTATION = (
     r"[^\n:;?!]{0,60},\W*$)"
 )
 _SIGNATURE = (
-    r"(?im)^\W{0,4}(?:(?:(?:kind|best|warm|warmest) (?:regards|wishes)|regards|best|sincerely|"
-    r"cheers|yours [a-z]+|(?:many )?thanks|thank you|respectfully|warmly|love|"
+    r"(?im)^\W{0,4}(?:(?:with )?(?:(?:my )?(?:kind|best|warm|warmest) (?:regards|wishes)|regards|"
+    r"best|sincerely|cheers|yours [a-z]+|(?:many )?thanks|thank you|respectfully|warmly|love|"
     r"all the best|take care|mit freundlichen grüßen|viele grüße|cordialement|atentamente|"
     r"saludos)\b[^\n.!?]{0,25}|\[[^\]\n]{0,20}name\]\W*)$"
 )
@@ -39,7 +39,8 @@ _SPEECH = re.compile(  # each way begins with a sign, so that the next one is fo
 )
 _TRANSLATION = (
     r"(?im)^\W{0,4}(?:(?:[a-z]{3,12} )?translation|translated|(?:in (?:plain )?)?(?:english|german|"
-    r"french|spanish|italian|portuguese|russian|chinese|japanese))\b[^\n:.]{0,30}:"
+    r"french|spanish|italian|portuguese|russian|chinese|japanese)|(?:in)?formal(?:ly)?|polite(?:ly)?|"
+    r"casual|friendly|firm|professional|(?:option|version|variant|draft) \w)\b[^\n:.]{0,30}:"
     r"[ \t*_]*\S[^\n]*$"
 )
 _SPEAKER = r"(?m)^[*_ \t]{0,4}([A-Z][\w.'-]{0,24})[*_]{0,2}:[*_]{0,2}[ \t]+\S[^\n]*$"
