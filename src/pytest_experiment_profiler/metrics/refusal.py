@@ -32,6 +32,7 @@ __all__ = ["KEYWORDS", "detect", "load_weights", "version"]
 
 FULL = 0.5
 
+_REFUSING = DECLINING | LIMITS | LECTURE | {"persona", "sorry"}
 _STRENGTH = (DECLINING, frozenset({"policy", "endorse"}), LIMITS, LECTURE, REDIRECT)
 
 
@@ -86,7 +87,7 @@ def load_weights() -> Weights:
 def _judged(text: str) -> Refusal:
     reading = read(text)
     frames = frame(reading.sentences)
-    if not any(frames):
+    if all(map(_REFUSING.isdisjoint, frames)):
         return Refusal(label="none", score=0.0)
     score = _score(features(reading, frames))
     if score < FULL and all(map(DECLINING.isdisjoint, frames)):
