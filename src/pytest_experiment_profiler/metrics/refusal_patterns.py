@@ -1,7 +1,7 @@
 """The words of a sentence go in; the frames whose patterns stand in it come out.
 
-All patterns are read at once, word by word. A state is what may go on; patterns are laid out when
-their first word is first seen, for there are many, and an answer needs few.
+All patterns are read at once, word by word. A state is what may go on; where patterns lead is
+looked up when a word first leads there, for there are many, and an answer needs few.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_experiment_profiler.metrics.refusal_lists import (
     list_openings,
@@ -21,25 +22,22 @@ from pytest_experiment_profiler.metrics.refusal_lists import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pytest_experiment_profiler.metrics.refusal_lists import Pattern, Phrase
 
-    Places = tuple["Place", ...]
     Unless = tuple[str, frozenset[Phrase]]
 
-_GAP, _LETTERS = 3, 12
+_FEWER = {"..": ("..2",), "..2": ("..1",), "..1": ()}
+_LETTERS = 12
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Place:
-    """A place in a pattern: where each next word leads, and the frame it has found."""
+class Place(NamedTuple):
+    """A place in a pattern: the signs that are yet to come."""
 
-    following: Mapping[str, Places]
-    otherwise: Places = ()
-    frame: str | None = None
-    last: bool = False
-    unless: frozenset[Phrase] = frozenset()
+    language: str
+    frame: str
+    signs: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -50,7 +48,7 @@ class State:
     that is `lasting` needs no word of its own to come next.
     """
 
-    places: Places
+    places: tuple[Place, ...]
     words: frozenset[str]
     otherwise: State | None
     tells: bool
@@ -97,73 +95,77 @@ def _follow(state: State, words: Sequence[str], place: int, found: set[str]) -> 
 
 @cache
 def _advance(state: State, word: str) -> State:
-    return _join(
-        frozenset(
-            after for place in state.places for after in place.following.get(word, place.otherwise)
-        )
-    )
+    return _join(frozenset(after for place in state.places for after in _follow_up(place, word)))
 
 
 @cache
 def _join(places: frozenset[Place]) -> State:
-    framed = [(place.frame, place) for place in places if place.frame]
-    otherwise = frozenset(after for place in places for after in place.otherwise)
+    ended = [place for place in places if not place.signs]
+    last = [place for place in places if place.signs == ("$",)]
+    unless = [place for place in places if place.signs and place.signs[0].startswith("!")]
+    going = places.difference(ended, last, unless)
+    gaps = [place for place in going if place.signs[0] in _FEWER]
+    words = [_list_firsts(place.language, place.signs[0]) for place in going.difference(gaps)]
+    otherwise = frozenset(chain.from_iterable(map(_skip, gaps)))
     return State(
-        places=tuple(place for place in places if place.following or place.otherwise),
-        words=frozenset(word for place in places for word in place.following),
+        places=tuple(going),
+        words=frozenset().union(*words),
         otherwise=_join(otherwise) if otherwise else None,
-        tells=any(not place.last for _, place in framed),
-        lasting=bool(framed or otherwise),
-        frames=frozenset(name for name, place in framed if not (place.last or place.unless)),
-        frames_at_end=frozenset(name for name, place in framed if place.last),
-        frames_unless=tuple((name, place.unless) for name, place in framed if place.unless),
+        tells=bool(ended or unless),
+        lasting=bool(ended or last or unless or gaps),
+        frames=frozenset(place.frame for place in ended),
+        frames_at_end=frozenset(place.frame for place in last),
+        frames_unless=tuple(
+            (place.frame, frozenset(list_phrases(place.language, place.signs[0])))
+            for place in unless
+        ),
     )
 
 
 @cache
 def _start() -> State:
     """Make the state before the first word of a sentence."""
-    laid = (_lay(*one[:2], one.signs[1:]) for one in list_starts())
-    return _join(frozenset(place for places in laid for place in places))
+    starts = (Place(language, frame, signs[1:]) for language, frame, signs in list_starts())
+    return _join(frozenset(chain.from_iterable(map(_expand, starts))))
 
 
 @cache
 def _opening(word: str) -> State:
     """Make the state after a word that opens patterns."""
-    places = (place for one in list_openings(word) for place in _lay(*one))
-    return _join(frozenset(after for place in places for after in place.following.get(word, ())))
+    places = chain.from_iterable(_expand(Place(*pattern)) for pattern in list_openings(word))
+    return _join(frozenset(after for place in places for after in _follow_up(place, word)))
+
+
+def _follow_up(place: Place, word: str) -> Iterator[Place]:
+    """Give the places where a word leads from one."""
+    sign, *signs = place.signs
+    if sign in _FEWER:
+        yield from _skip(place)
+        return
+    for rest in _list_firsts(place.language, sign).get(word, ()):
+        yield from _expand(place._replace(signs=("_".join(rest), *signs) if rest else tuple(signs)))
+
+
+def _skip(place: Place) -> Iterator[Place]:
+    """Give the places where any word leads from a gap."""
+    sign, *signs = place.signs
+    return _expand(place._replace(signs=(*_FEWER[sign], *signs)))
+
+
+def _expand(place: Place) -> Iterator[Place]:
+    """Give a place and, as far as its signs may be left out, those behind."""
+    yield place
+    if place.signs and (place.signs[0].endswith("?") or place.signs[0] in _FEWER):
+        yield from _expand(place._replace(signs=place.signs[1:]))
 
 
 @cache
-def _lay(language: str, frame: str, signs: tuple[str, ...]) -> Places:
-    """Lay a pattern out from its end, and give the places where it begins."""
-    if not signs or signs[0] == "$":
-        return (Place(following={}, frame=frame, last=bool(signs)),)
-    sign = signs[0]
-    if sign.startswith("!"):
-        avoided = frozenset(list_phrases(language, sign))
-        return (Place(following={}, frame=frame, unless=avoided),)
-    then = _lay(language, frame, signs[1:])
-    if sign == "..":
-        places = then
-        for _ in range(_GAP):
-            places = (Place(following={}, otherwise=places), *then)
-        return places
-    place = _branch(list_phrases(language, sign), then)
-    return (place, *then) if sign.endswith("?") else (place,)
-
-
-def _branch(phrases: Iterable[Phrase], then: Places) -> Place:
-    following: dict[str, Places] = {}
-    longer: defaultdict[str, list[Phrase]] = defaultdict(list)
-    for word, *rest in phrases:
-        if rest:
-            longer[word].append(tuple(rest))
-        else:
-            following[word] = then
-    for word, rests in longer.items():
-        following[word] = (*following.get(word, ()), _branch(rests, then))
-    return Place(following=following)
+def _list_firsts(language: str, sign: str) -> Mapping[str, Sequence[Phrase]]:
+    """Map the first words of a sign's phrases to what follows each."""
+    firsts: defaultdict[str, list[Phrase]] = defaultdict(list)
+    for phrase in list_phrases(language, sign):
+        firsts[phrase[0]].append(phrase[1:])
+    return dict(firsts)
 
 
 def _find_unspaced(words: Sequence[str]) -> set[str]:
