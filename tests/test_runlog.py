@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_experiment_profiler.errors import RunFolderError
-from pytest_experiment_profiler.runlog import LineFile, Rank, encode, write_whole
+from pytest_experiment_profiler.runlog import LineFile, encode, pack_rank, write_whole
 from tests.builders import read_lines
 
 # --- one line
@@ -83,12 +83,12 @@ def test_every_line_is_strict_json(value):
 def test_a_line_is_on_disk_at_once(tmp_path):
     file = LineFile(tmp_path / "log.jsonl")
     for number in range(3):
-        file.append(Rank(number, 0, 0), {"n": number})
+        file.append(pack_rank(number, 0, 0), {"n": number})
         assert read_lines(tmp_path / "log.jsonl")[-1] == {"n": number}
     file.seal()
 
 
-ranks = st.builds(Rank, st.integers(0, 5), st.integers(0, 2), st.integers(0, 2))
+ranks = st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 2))
 
 
 @given(st.lists(ranks, max_size=20))
@@ -96,10 +96,10 @@ def test_sealed_lines_stand_in_order_the_last_of_each_rank(tmp_path_factory, ord
     path = tmp_path_factory.mktemp("log") / "log.jsonl"
     file = LineFile(path)
     for number, rank in enumerate(order):
-        file.append(rank, {"rank": list(rank), "number": number})
+        file.append(pack_rank(*rank), {"rank": list(rank), "number": number})
     file.seal()
     lines = read_lines(path)
-    found = [Rank(*line["rank"]) for line in lines]
+    found = [tuple(line["rank"]) for line in lines]
     assert all(a < b for a, b in pairwise(found))
     assert set(found) == set(order)
     latest = {rank: number for number, rank in enumerate(order)}
@@ -111,7 +111,7 @@ def test_a_torn_last_line_is_cut_before_the_next_one(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_bytes(b'{"n": 0}\n{"n": 1, "torn')
     file = LineFile(path)
-    file.append(Rank(0, 0, 0), {"n": 2})
+    file.append(pack_rank(0, 0, 0), {"n": 2})
     assert read_lines(path) == [{"n": 0}, {"n": 2}]
     file.seal()
 
@@ -126,17 +126,17 @@ def test_a_torn_line_longer_than_any_buffer_is_cut(tmp_path):
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from pytest_experiment_profiler.runlog import LineFile, Rank
+from pytest_experiment_profiler.runlog import LineFile, pack_rank
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 file = LineFile(Path(sys.argv[1]))
 kept = 0
 try:
     for number in range(1000):
-        file.append(Rank(number, 0, 0), {"text": "x" * 7_000})
+        file.append(pack_rank(number, 0, 0), {"text": "x" * 7_000})
         kept += 1
 except OSError as error:
     print(kept, type(error).__name__)
-file.append(Rank(-1, 0, 0), {"text": "short"})
+file.append(pack_rank(-1, 0, 0), {"text": "short"})
 file.seal()
 """
 

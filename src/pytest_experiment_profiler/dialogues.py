@@ -139,10 +139,16 @@ def _row_messages(row: Row) -> list[str]:
         messages.append("give either user or turns, not both" if both else missing)
     if messages:
         return messages
-    turns = len(values.get("turns", "u"))
-    facts = values.get("required_facts", ())
-    forms = [fact for fact in facts if isinstance(fact, dict)]
-    return [m for form in forms for m in _form_messages(form, turns)] + _text_messages(values)
+    forms = _forms(values)
+    if forms:
+        turns = len(values.get("turns", "u"))
+        messages = [message for form in forms for message in _form_messages(form, turns)]
+    return messages + _text_messages(values)
+
+
+def _forms(values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """List the facts that are written as objects."""
+    return [fact for fact in values.get("required_facts", ()) if isinstance(fact, dict)]
 
 
 def _form_messages(fact: Mapping[str, Any], turns: int) -> Iterator[str]:
@@ -157,8 +163,7 @@ def _form_messages(fact: Mapping[str, Any], turns: int) -> Iterator[str]:
 def _pattern_messages(
     values: Mapping[str, Any], check_pattern: Callable[[str], str | None]
 ) -> list[str]:
-    facts = (fact for fact in values.get("required_facts", ()) if isinstance(fact, dict))
-    found = (check_pattern(fact["regex"]) for fact in facts if "regex" in fact)
+    found = [check_pattern(fact["regex"]) for fact in _forms(values) if "regex" in fact]
     return [message for message in found if message]
 
 

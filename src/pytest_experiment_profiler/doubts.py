@@ -56,8 +56,7 @@ def _find_kinds(values: Mapping[str, Any]) -> Iterator[str]:
     if max(map(len, wanted), default=0) > LONG_FACT:
         yield "sentence"
     asked = " ".join([values.get("system") or "", values.get("user", ""), *values.get("turns", ())])
-    folded = asked.casefold()
-    if any(map(folded.__contains__, map(str.casefold, wanted))):
+    if any(map(asked.casefold().__contains__, map(str.casefold, wanted))):
         yield "echo"
 
 

@@ -8,7 +8,7 @@ import os
 from array import array
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -39,17 +39,9 @@ _DERIVED = ("dialogues", "scores")
 _LOGS = (*_DERIVED, "requests", "responses")
 
 
-class Rank(NamedTuple):
-    """Where a line belongs: dialogue's position, repeat, turn."""
-
-    position: int
-    repeat: int
-    turn: int
-
-    @property
-    def packed(self) -> int:
-        """Give the rank as one number of 64 bits, in the same order."""
-        return self.position << 32 | self.repeat << 16 | self.turn
+def pack_rank(position: int, repeat: int, turn: int) -> int:
+    """Say where a line belongs, by dialogue, repeat and turn, in one number of 64 bits."""
+    return position << 32 | repeat << 16 | turn
 
 
 def encode(values: Mapping[str, Any]) -> bytes:
@@ -116,13 +108,13 @@ class LineFile:
         self._size = _whole_size(self._descriptor)
         os.ftruncate(self._descriptor, self._size)
 
-    def append(self, rank: Rank, values: Mapping[str, Any]) -> None:
+    def append(self, rank: int, values: Mapping[str, Any]) -> None:
         """Put one line on disk, whole or not at all; raise OSError where there is no room."""
         line = redact(encode(values), self.secrets)
         self._write(line)
         self._note(rank, line)
 
-    def append_all(self, ranked: Sequence[tuple[Rank, Mapping[str, Any]]]) -> None:
+    def append_all(self, ranked: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
         """Put several lines on disk at once, all or none."""
         lines = [redact(encode(values), self.secrets) for _, values in ranked]
         self._write(b"".join(lines))
@@ -138,13 +130,13 @@ class LineFile:
             os.ftruncate(self._descriptor, self._size)
             raise
 
-    def _note(self, rank: Rank, line: bytes) -> None:
+    def _note(self, rank: int, line: bytes) -> None:
         self.adopt(rank, self._size, len(line))
         self._size += len(line)
 
-    def adopt(self, rank: Rank, offset: int, length: int) -> None:
+    def adopt(self, rank: int, offset: int, length: int) -> None:
         """Take over a line that stands in the file already."""
-        self._ranks.append(rank.packed)
+        self._ranks.append(rank)
         self._offsets.append(offset)
         self._lengths.append(length)
 
@@ -220,31 +212,31 @@ class RunLog:
 
     def append_dialogues(self, dialogues: Sequence[Dialogue]) -> None:
         """Log dialogues that are going to be held."""
-        ranked = [(Rank(one.position, 0, 0), dialogue_record(one)) for one in dialogues]
+        ranked = [(pack_rank(one.position, 0, 0), dialogue_record(one)) for one in dialogues]
         self._files["dialogues"].append_all(ranked)
 
     def append_request(
         self, position: int, prompt: Prompt, digest: str, attempts: Sequence[Attempt] = ()
     ) -> None:
         """Log what is about to be sent, after these attempts."""
-        rank = Rank(position, prompt.repeat, prompt.turn)
+        rank = pack_rank(position, prompt.repeat, prompt.turn)
         self._files["requests"].append(rank, request_record(prompt, digest, attempts))
 
     def append_response(self, position: int, turn: Turn, digest: str) -> None:
         """Log how a call ended."""
-        rank = Rank(position, turn.prompt.repeat, turn.prompt.turn)
+        rank = pack_rank(position, turn.prompt.repeat, turn.prompt.turn)
         values = response_record(turn, digest, with_metadata=self._with_metadata)
         self._files["responses"].append(rank, values)
 
     def adopt(self, position: int, prompt: Prompt, spans: tuple[Span, Span]) -> None:
         """Take over a call's request and response from an earlier part."""
-        rank = Rank(position, prompt.repeat, prompt.turn)
+        rank = pack_rank(position, prompt.repeat, prompt.turn)
         self._files["requests"].adopt(rank, *spans[0])
         self._files["responses"].adopt(rank, *spans[1])
 
     def append_scores(self, scores: Sequence[tuple[int, Record]]) -> None:
         """Log what some dialogues, by their positions, are worth."""
-        ranked = [(Rank(position, values["repeat"], 0), values) for position, values in scores]
+        ranked = [(pack_rank(position, values["repeat"], 0), values) for position, values in scores]
         self._files["scores"].append_all(ranked)
 
     def seal(self) -> None:

@@ -35,13 +35,9 @@ _CONCESSION = re.compile(r"(?:while|although|though) [^,\n]*, ", re.IGNORECASE)
 _CONCEDING = frozenset("wWaAtT")
 
 
-class _Clause(NamedTuple):
-    """A sentence, or what comes before or after it turns round; its text without a list's mark."""
-
-    start: int
-    end: int
-    text: str
-    item: bool
+_Clause = tuple[int, int, str, bool]
+"""A sentence, or what comes before or after it turns round: its place, its text without a list's
+mark, and whether it has one."""
 
 
 class Sentence(NamedTuple):
@@ -78,7 +74,7 @@ def read(text: str) -> Reading:
         for begin, end in windows
         for clause in _clauses(without_speech(seen[begin:end]), begin)
     ]
-    lines = split_lines([clause.text for clause in clauses])
+    lines = split_lines([text for _, _, text, _ in clauses])
     sentences = [
         _sentence(clause, words) for clause, words in zip(clauses, lines, strict=True) if words
     ]
@@ -106,7 +102,7 @@ def _clauses(text: str, offset: int) -> Iterator[_Clause]:
         start = marker.end() if marker else begin
         turns = contrasts or text[start] in _CONCEDING
         for end in (*_turns(text, start, last, contrasts), last) if turns else (last,):
-            yield _Clause(offset + begin, offset + end, text[start:end], marker is not None)
+            yield offset + begin, offset + end, text[start:end], marker is not None
             begin = start = end
 
 
