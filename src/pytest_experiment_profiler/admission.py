@@ -51,7 +51,8 @@ class Bucket:
 class Admission:
     """Slow start, growth while answers come, one cut a burst of 429; shared by a session's runs.
 
-    `share` is the part of the account's limits that is ours, where other processes use it, too.
+    `share` is the part of the account's limits that is ours, where other processes use it, too;
+    `closed` is why no later run needs to ask.
     The cut and the growth are those of TCP's congestion control (RFC 5681): doubling each round
     trip until the first cut, one call more a round trip after it.
     """
@@ -63,6 +64,7 @@ class Admission:
     limit: float = field(init=False)
     in_flight: int = 0
     refusals: int = 0
+    closed: str | None = None
     _slow_start: bool = True
     _cut_at: float = float("-inf")
     _paused_until: float = float("-inf")

@@ -163,8 +163,11 @@ class Caller:
             sent_at=outcome.sent_at,
             latency_s=outcome.latency_s,
         )
-        if outcome.error and outcome.scope == "run":
-            self.progress.stop(f"stopped: {outcome.error.type}: {outcome.error.message}")
+        if outcome.error and outcome.scope != "call":
+            reason = f"stopped: {outcome.error.type}: {outcome.error.message}"
+            self.progress.stop(reason)
+            if outcome.scope == "account":
+                self.admission.closed = reason
         write = partial(self.log.append_response, position, turn, digest)
         if self.progress.save(write, answer=_name(prompt)):
             return turn

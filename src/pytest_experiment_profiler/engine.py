@@ -139,6 +139,8 @@ class Run:
             priced=record_is_priced and any(ledger.usd is not None for ledger in self.ledgers),
             progress=self.progress,
         )
+        if admission.closed:
+            self.progress.stop(admission.closed)
         self._work = self._loop.submit(self._hold_all(self._list_tasks(dialogues)))
         self._work.add_done_callback(lambda _: self._handover.end())
 

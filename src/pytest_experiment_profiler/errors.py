@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-Scope = Literal["call", "run"]
+Scope = Literal["call", "run", "account"]
 
 UNREACHABLE = "unreachable"
 """The kind of a failure to connect: nothing was sent."""
@@ -77,7 +77,8 @@ class ClientError(ExperimentError):
     `retryable`: trying again may help. `retry_after_s`: seconds the service asks to wait
     (what is no number above 0 is none).
     `status`: the HTTP status, if there was one. `kind`: a short name for the failure.
-    `scope`: "run" where every other call would fail the same way, so the run stops.
+    `scope`: "run" where every other call would fail the same way, so the run stops; "account"
+    where those of the session's later runs would, too.
     `lost`: an answer may have been made, and be billed, that never arrived.
     `limits`: what the service said of its rate limits.
     """

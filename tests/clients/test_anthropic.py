@@ -237,9 +237,9 @@ def test_what_came_instead_of_a_message_is_shown(environment):
     ("answer", "retryable", "scope", "kind"),
     [
         (fail(400, "invalid_request_error", "max_tokens: too large"), False, "call", None),
-        (fail(401, "authentication_error", "invalid bearer token"), False, "run", None),
-        (fail(402, "billing_error", "no credit"), False, "run", None),
-        (fail(403, "permission_error", "not allowed"), False, "run", None),
+        (fail(401, "authentication_error", "invalid bearer token"), False, "account", None),
+        (fail(402, "billing_error", "no credit"), False, "account", None),
+        (fail(403, "permission_error", "not allowed"), False, "account", None),
         (fail(404, "not_found_error", "model: claude-nobody"), False, "run", None),
         (fail(408, "timeout_error", "timed out"), True, "call", None),
         (fail(409, "conflict_error", "conflict"), True, "call", None),
@@ -248,8 +248,8 @@ def test_what_came_instead_of_a_message_is_shown(environment):
         (fail(500, "api_error", "internal"), True, "call", None),
         (fail(529, "overloaded_error", "Overloaded"), True, "call", None),
         (fail(400, "invalid_request_error", "no", x_should_retry="true"), True, "call", None),
-        (fail(401, "authentication_error", "no", x_should_retry="true"), False, "run", None),
-        (fail(429, "rate_limit_error", "no", x_should_retry="false"), False, "run", None),
+        (fail(401, "authentication_error", "no", x_should_retry="true"), False, "account", None),
+        (fail(429, "rate_limit_error", "no", x_should_retry="false"), False, "account", None),
         (fail(529, "overloaded_error", "no", x_should_retry="false"), False, "call", None),
         (
             fail(429, "rate_limit_error", "grows too fast", code="ramp_limit_exceeded"),
@@ -260,7 +260,7 @@ def test_what_came_instead_of_a_message_is_shown(environment):
         (
             fail(429, "rate_limit_error", "spent", code="enforced_spend_limit_reached"),
             False,
-            "run",
+            "account",
             "enforced_spend_limit_reached",
         ),
         (
@@ -272,7 +272,7 @@ def test_what_came_instead_of_a_message_is_shown(environment):
                 x_should_retry="true",
             ),
             False,
-            "run",
+            "account",
             "contract_spend_limit_reached",
         ),
     ],
@@ -311,9 +311,9 @@ def test_a_temperature_that_is_refused_concerns_the_run(environment, message):
         "The workspace's spend limit was reached.",
     ],
 )
-def test_money_that_is_spent_concerns_the_run(environment, status, message):
+def test_money_that_is_spent_concerns_the_account(environment, status, message):
     error, _ = ask_once(fail(status, "invalid_request_error", message), environment=environment)
-    assert (error.retryable, error.scope, str(error)) == (False, "run", message)
+    assert (error.retryable, error.scope, str(error)) == (False, "account", message)
 
 
 @pytest.mark.parametrize(

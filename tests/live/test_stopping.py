@@ -186,6 +186,22 @@ def test_a_spend_limit_in_the_middle_keeps_what_came_before(service, shell, proj
     assert set(api.answered.values()) == {1}
 
 
+@pytest.mark.parametrize(("kind", "is_asked_again"), [("401", False), ("temperature", True)])
+def test_a_later_run_asks_again_where_that_may_help(
+    service, project, pytester, kind, is_asked_again
+):
+    api = service(faults={kind: 1.0})
+    one = project(40, concurrency=8)
+    two = project(40, folder="other", name="two", concurrency=8)
+    arguments = (f"--experiment={one}", f"--experiment={two}")
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", *arguments)
+    assert result.ret == 1
+    assert (api.requests > 8) == is_asked_again
+    not_run = [line for line in result.outlines if line[3:].startswith("of 40 dialogues were not")]
+    assert len(not_run) == 2
+    assert all(HOPELESS[kind][:20] in line for line in not_run)
+
+
 def test_under_pytest_it_is_said_once(service, project, pytester):
     api = service(faults={"401": 1.0})
     manifest = project(100, concurrency=64)

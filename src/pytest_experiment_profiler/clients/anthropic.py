@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     import anthropic
     import httpx2
 
+    from pytest_experiment_profiler.errors import Scope
+
 SAMPLING_VERSION = "2023-06-01"
 """The API version that still takes a temperature; later ones refuse it with a 400."""
 
 _HOPELESS = frozenset({"enforced_spend_limit_reached", "contract_spend_limit_reached"})
-_EVERY_CALL = frozenset({401, 402, 403, 404})
+_EVERY_RUN, _EVERY_CALL = frozenset({401, 402, 403}), frozenset({404})
 _TOO_MANY = 429
 _RETRYABLE = frozenset({408, 409, _TOO_MANY})
 _SAMPLING = re.compile(r"\b(temperature|top_p|top_k)\b")
@@ -199,14 +201,14 @@ def _refused_request(status: int, headers: Mapping[str, str], content: bytes) ->
     asked = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
     retryable = status in _RETRYABLE or status >= 500 if asked is None else asked  # noqa: PLR2004
     final = status == _TOO_MANY and asked is False
-    hopeless = final or status in _EVERY_CALL or _is_hopeless(status, code, message)
+    scope: Scope = "account" if final else _find_scope(status, code, message)
     return ClientError(
         message,
-        retryable=retryable and not hopeless,
+        retryable=retryable and scope == "call",
         retry_after_s=_retry_after(headers),
         status=status,
         kind=str(code or told.get("type") or "http_error"),
-        scope="run" if hopeless else "call",
+        scope=scope,
         limits=_read_limits(headers),
     )
 
@@ -220,12 +222,13 @@ def _read_error(content: bytes) -> Mapping[str, Any]:
     return error if isinstance(error, dict) else {}
 
 
-def _is_hopeless(status: int, code: str | None, message: str) -> bool:
-    """Tell whether every other call would be refused alike: no money left, or the sampling."""
+def _find_scope(status: int, code: str | None, message: str) -> Scope:
+    """Tell what else would be refused alike: all for a key or for want of money, a run's calls."""
     spent = code in _HOPELESS or bool(_SPENT.search(message))
-    if status == _TOO_MANY:
-        return spent
-    return status == 400 and (spent or bool(_SAMPLING.search(message)))  # noqa: PLR2004
+    if status in _EVERY_RUN or (spent and status in (400, _TOO_MANY)):
+        return "account"
+    sampling = status == 400 and bool(_SAMPLING.search(message))  # noqa: PLR2004
+    return "run" if status in _EVERY_CALL or sampling else "call"
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
