@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-GRADER_VERSION = "1.3"
+GRADER_VERSION = "1.4"
 TASK_VERSION = "1"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from grader.interpreter import Interpreter
 
-BOX_PACKAGES = ("PyYAML", "jsonschema", "rich", "pluggy")
+BOX_PACKAGES = ("PyYAML", "jsonschema", "orjson", "rich", "pluggy")
 SDK = ("anthropic",)
 SDK_EXTRAS = frozenset({"aiohttp"})
 LAUNCHER_SCRIPTS = ("launcher.py", "kernel.py")

@@ -23,12 +23,13 @@ PACKAGES = {"clients", "metrics", "reports", "commands"}
 
 FLOORS = (
     {"experiment", "errors", "documents"},
-    {"records", "validation", "interrupts"},
+    {"records", "validation"},
     {"dialogues", "runlog", "runfolder", "recall", "statistics", "pairing", "pricing", "hooks"}
     | {"provenance", "admission", "budget", "doubts", "models"},
     {"clients", "metrics", "reports", "pacing", "loop", "contrasts", "gates", "handover"},
     {"scored"},
-    {"manifest", "runner", "caller", "delivery", "summary", "comparison", "selection"} | {"tally"},
+    {"manifest", "runner", "caller", "delivery", "summary", "comparison", "selection"}
+    | {"tally", "interrupts"},
     {"engine", "verdict", "plan", "spending"},
     {"launch", "properties", "board"},
     {"orders", "options", "finder", "distribution", "terminal", "judging", "challenge"},
