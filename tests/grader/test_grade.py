@@ -16,7 +16,7 @@ from grader import box, isolation, watch
 from grader.checks import CHECK_IDS
 from grader.errors import GraderError
 from grader.grade import Options, grade
-from grader.places import GRADER, STARTER
+from grader.places import GRADER, REFERENCE, STARTER
 from grader.user import BoxUser
 from grader.verdict import flat_reward, forget_verdict, write_verdict
 from tests.grader.builders import RIGHT
@@ -37,6 +37,11 @@ def test_a_right_program_passes(passed):
     assert passed.reason == ""
     assert "real_sdk" not in passed.signals
     assert len(passed.submission_digest) == len(passed.task_digest) == 64
+
+
+def test_the_reference_finds_in_the_box_what_the_utilities_need():
+    verdict = grade(REFERENCE, Options(seed=5))
+    assert (verdict.status, verdict.reason) == ("pass", "")
 
 
 def test_the_untouched_starter_gets_exactly_nothing():
