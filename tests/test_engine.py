@@ -556,29 +556,25 @@ def test_a_full_disk_ends_the_run_and_names_what_was_lost(start):
 # --- Ctrl-C while it ends
 
 
-def test_ctrl_c_at_the_very_end_waits_for_the_summary(start):
+def finish_with_ctrl_c(run, times):
     def press(summary):
-        signal.raise_signal(signal.SIGINT)
+        for _ in range(times):
+            signal.raise_signal(signal.SIGINT)
         summary["pressed"] = True
 
-    run = start(Teller())
     list(run.take_transcripts())
     with pytest.raises(KeyboardInterrupt):
         run.finish(press)
-    summary = json.loads((run.folder / "summary.json").read_text("utf-8"))
+    return read_summary(run)
+
+
+def test_ctrl_c_at_the_very_end_waits_for_the_summary(start):
+    run = start(Teller())
+    summary = finish_with_ctrl_c(run, times=1)
     assert (summary["status"], summary["pressed"]) == ("complete", True)
     assert run.finish().status == "complete"
 
 
 def test_ctrl_c_again_does_not_wait(start):
-    def press(summary):
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-        summary["pressed"] = True
-
-    run = start(Teller())
-    list(run.take_transcripts())
-    with pytest.raises(KeyboardInterrupt):
-        run.finish(press)
-    assert "pressed" not in json.loads((run.folder / "summary.json").read_text("utf-8"))
+    assert "pressed" not in finish_with_ctrl_c(start(Teller()), times=2)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
