@@ -139,11 +139,9 @@ def _row_messages(row: Row) -> list[str]:
         messages.append("give either user or turns, not both" if both else missing)
     if messages:
         return messages
-    forms = _forms(values)
-    if forms:
-        turns = len(values.get("turns", "u"))
-        messages = [message for form in forms for message in _form_messages(form, turns)]
-    return messages + _text_messages(values)
+    turns = len(values.get("turns", "u"))
+    wrong = [message for form in _forms(values) for message in _form_messages(form, turns)]
+    return wrong + _text_messages(values)
 
 
 def _forms(values: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -34,8 +34,8 @@ SAMPLING_VERSION = "2023-06-01"
 """The API version that still takes a temperature; later ones refuse it with a 400."""
 
 _HOPELESS = frozenset({"enforced_spend_limit_reached", "contract_spend_limit_reached"})
-_EVERY_RUN, _EVERY_CALL = frozenset({401, 402, 403}), frozenset({404})
-_TOO_MANY = 429
+_OF_ACCOUNT = frozenset({401, 402, 403})
+_BAD_REQUEST, _NOT_FOUND, _TOO_MANY = 400, 404, 429
 _RETRYABLE = frozenset({408, 409, _TOO_MANY})
 _SAMPLING = re.compile(r"\b(temperature|top_p|top_k)\b")
 _SPENT = re.compile(r"\b(spend(ing)? limit|usage limits?|credit balance)\b", re.IGNORECASE)
@@ -225,10 +225,10 @@ def _read_error(content: bytes) -> Mapping[str, Any]:
 def _find_scope(status: int, code: str | None, message: str) -> Scope:
     """Tell what else would be refused alike: all for a key or for want of money, a run's calls."""
     spent = code in _HOPELESS or bool(_SPENT.search(message))
-    if status in _EVERY_RUN or (spent and status in (400, _TOO_MANY)):
+    if status in _OF_ACCOUNT or (spent and status in (_BAD_REQUEST, _TOO_MANY)):
         return "account"
-    sampling = status == 400 and bool(_SAMPLING.search(message))  # noqa: PLR2004
-    return "run" if status in _EVERY_CALL or sampling else "call"
+    sampling = status == _BAD_REQUEST and bool(_SAMPLING.search(message))
+    return "run" if status == _NOT_FOUND or sampling else "call"
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
