@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pytest_experiment_profiler.metrics.refusal_lists import (
     list_openings,
@@ -26,18 +26,11 @@ if TYPE_CHECKING:
 
     from pytest_experiment_profiler.metrics.refusal_lists import Pattern, Phrase
 
+    Place = Pattern  # of which those signs are left that are yet to come
     Unless = tuple[str, frozenset[Phrase]]
 
 _FEWER = {"..": ("..2",), "..2": ("..1",), "..1": ()}
 _LETTERS = 12
-
-
-class Place(NamedTuple):
-    """A place in a pattern: the signs that are yet to come."""
-
-    language: str
-    frame: str
-    signs: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -125,14 +118,14 @@ def _join(places: frozenset[Place]) -> State:
 @cache
 def _start() -> State:
     """Make the state before the first word of a sentence."""
-    starts = (Place(language, frame, signs[1:]) for language, frame, signs in list_starts())
+    starts = (pattern._replace(signs=pattern.signs[1:]) for pattern in list_starts())
     return _join(frozenset(chain.from_iterable(map(_expand, starts))))
 
 
 @cache
 def _opening(word: str) -> State:
     """Make the state after a word that opens patterns."""
-    places = chain.from_iterable(_expand(Place(*pattern)) for pattern in list_openings(word))
+    places = chain.from_iterable(map(_expand, list_openings(word)))
     return _join(frozenset(after for place in places for after in _follow_up(place, word)))
 
 
