@@ -2,8 +2,8 @@
 
     python benchmarks/fold_lists.py
 
-`refusal_frames.json` beside this file is written with accents, for people; folding them at each
-start would take a reader longer than its first hundred answers.
+`refusal_frames.json` beside this file is written with accents, for people; folding them took some
+10 ms before a session's first judged answer.
 """
 
 from __future__ import annotations
